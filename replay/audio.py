@@ -1,0 +1,160 @@
+"""Audio formats, and the only arithmetic between bytes, samples and seconds.
+
+A *frame* is one sample of every channel. All positions in session audio are byte offsets from the
+first byte of the session; a WAV header is never part of them.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+from replay.errors import ConfigError
+
+NS = 1_000_000_000
+
+SAMPLE_RATES = (8000, 16000, 32000, 44100, 48000)
+BIT_DEPTHS = (8, 16, 24, 32)
+MAX_CHANNELS = 8
+
+
+class Encoding(Enum):
+    """How one sample is written. The value is the `wFormatTag` of a WAV header."""
+
+    PCM = 1
+    ALAW = 6
+    ULAW = 7
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """The form of session audio: interleaved samples, little-endian, 8-bit PCM unsigned.
+
+    Raises:
+        ConfigError: a value the service does not take; the message names the allowed ones.
+    """
+
+    encoding: Encoding = Encoding.PCM
+    sample_rate: int = 16000
+    bit_depth: int = 16
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sample_rate not in SAMPLE_RATES:
+            raise ConfigError(f"sample rate {self.sample_rate}: use one of {_list(SAMPLE_RATES)}")
+        if self.bit_depth not in BIT_DEPTHS:
+            raise ConfigError(f"bit depth {self.bit_depth}: use one of {_list(BIT_DEPTHS)}")
+        if self.encoding is not Encoding.PCM and self.bit_depth != 8:
+            raise ConfigError(
+                f"{self.encoding.name.lower()} has 8 bits a sample, not {self.bit_depth}"
+            )
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise ConfigError(f"{self.channels} channels: use 1 to {MAX_CHANNELS}")
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame (the block align of a WAV header)."""
+        return self.bit_depth // 8 * self.channels
+
+    @property
+    def bytes_per_second(self) -> int:
+        return self.frame_bytes * self.sample_rate
+
+    def align(self, offset: int) -> int:
+        """The last frame boundary at or before `offset`."""
+        return offset - offset % self.frame_bytes
+
+    def seconds(self, size: int) -> float:
+        """How long `size` bytes sound."""
+        return size / self.bytes_per_second
+
+    def nanoseconds(self, size: int) -> int:
+        """How long `size` bytes sound, in whole nanoseconds (rounded to the nearest)."""
+        return (size * NS * 2 + self.bytes_per_second) // (self.bytes_per_second * 2)
+
+    def bytes_in(self, seconds: float | Fraction) -> int:
+        """Bytes of the whole frames nearest to `seconds`."""
+        return round(seconds * self.sample_rate) * self.frame_bytes
+
+    def silence(self, size: int) -> bytes:
+        """`size` bytes that sound like nothing."""
+        return self._zero * size
+
+    @property
+    def _zero(self) -> bytes:
+        if self.encoding is Encoding.ALAW:
+            return b"\xd5"
+        if self.encoding is Encoding.ULAW:
+            return b"\xff"
+        return b"\x80" if self.bit_depth == 8 else b"\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of session audio as a source gives it out.
+
+    Attributes:
+        offset: position of its first byte in the session's audio.
+        data: whole frames, in the session's format.
+        arrival: for live sources, when the packet that completed it came in, in seconds on
+            trio's clock; None for recordings.
+    """
+
+    offset: int
+    data: bytes
+    arrival: float | None = None
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+HEADER_BYTES = 44
+_SIZE_MAX = 0xFFFFFFFF
+
+
+def wav_header(fmt: AudioFormat, size: int | None) -> bytes:
+    """The 44 bytes before `size` bytes of audio; None (still growing) is written as all ones.
+
+    Layout: RIFF/WAVE with a 16-byte `fmt ` chunk and a `data` chunk (Multimedia Programming
+    Interface and Data Specifications 1.0, 1991).
+    """
+    data = _SIZE_MAX if size is None or size > _SIZE_MAX - 36 else size
+    riff = _SIZE_MAX if data == _SIZE_MAX else data + 36
+    return b"RIFF" + struct.pack(
+        "<I8sIHHIIHH4sI",
+        riff,
+        b"WAVEfmt ",
+        16,
+        fmt.encoding.value,
+        fmt.channels,
+        fmt.sample_rate,
+        fmt.bytes_per_second,
+        fmt.frame_bytes,
+        fmt.bit_depth,
+        b"data",
+        data,
+    )
+
+
+def wav_data_offset(head: bytes) -> int | None:
+    """Where the samples of a WAV file begin, or None while `head` is too short to tell.
+
+    Chunk sizes are believed up to `data`, whose own size is not looked at: streaming writers put
+    0 or 0xFFFFFFFF there. Returns 0 when `head` does not begin a WAV file.
+    """
+    if head[:4] != b"RIFF"[: len(head)] or head[8:12] != b"WAVE"[: max(0, len(head) - 8)]:
+        return 0
+    at = 12
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, at)
+        if name == b"data":
+            return at + 8
+        at += 8 + size + size % 2
+    return None
+
+
+def _list(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,96 @@
+"""The HTTP side: answers, jobs, error bodies, and the routes (protocol sections 2, 3.4 and 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from replay.wire.messages import FinalResult
+
+API_KEY_HEADER = "x-gladia-key"
+LIVE_PATH = "/v2/live"
+HEALTH_PATH = "/health"
+OFFICIAL_URL = "https://api.gladia.io"
+
+
+def job_path(job_id: str) -> str:
+    return f"{LIVE_PATH}/{job_id}"
+
+
+def file_path(job_id: str) -> str:
+    return f"{LIVE_PATH}/{job_id}/file"
+
+
+class InitAnswer(Struct, kw_only=True):
+    """The answer 201 to `POST /v2/live`; `url` holds the session's secret token."""
+
+    id: str
+    url: str
+    created_at: str = ""
+
+
+class ErrorBody(Struct, kw_only=True):
+    """The body of every answer from 400 up."""
+
+    timestamp: str = ""
+    path: str = ""
+    request_id: str = ""
+    statusCode: int = 0  # noqa: N815 - the service spells it so
+    message: str | list[str] = ""
+    validation_errors: list[str] | UnsetType = UNSET
+
+
+class JobFile(Struct, kw_only=True):
+    id: str
+    filename: str | None = None
+    source: str | None = None
+    audio_duration: float | None = None
+    number_of_channels: int | None = None
+
+
+class JobResult(FinalResult, kw_only=True):
+    """`messages`: the JSON text of every websocket message of the session."""
+
+    messages: list[str] | UnsetType = UNSET
+
+
+class Job(Struct, kw_only=True):
+    """A session as `GET /v2/live/{id}` tells it. `status`: queued, processing, done or error."""
+
+    id: str
+    request_id: str
+    version: int
+    status: str
+    created_at: str
+    kind: str = "live"
+    post_session_metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    completed_at: str | None = None
+    custom_metadata: dict[str, Any] | None = None
+    error_code: int | None = None
+    file: JobFile | None = None
+    request_params: dict[str, Any] | None = None
+    result: JobResult | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("done", "error")
+
+
+class JobList(Struct, kw_only=True):
+    """One page of jobs, newest first; the links are absolute URLs."""
+
+    first: str
+    current: str
+    items: list[Job]
+    next: str | None = None
+
+
+def redact(url: str) -> str:
+    """`url` with its query's values and its user information hidden."""
+    parts = urlsplit(url)
+    query = "&".join(pair.split("=")[0] + "=***" for pair in parts.query.split("&") if pair)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
