@@ -187,13 +187,14 @@ class Lost(Entry, tag="lost"):
     """A connection is over. `code` is the close code, 1006 for none.
 
     `cause`: closed (the peer sent a close frame), wire (the socket failed), silence (no
-    acknowledgement within the limit), ping (no pong), ended (we closed it ourselves).
+    acknowledgement within the limit), ping (no pong), timeout (the end did not come), ended (we
+    closed it ourselves).
     `unacked`: bytes sent and not acknowledged.
     """
 
     connection: int
     code: int
-    cause: Literal["closed", "wire", "silence", "ping", "ended"]
+    cause: Literal["closed", "wire", "silence", "ping", "timeout", "ended"]
     reason: str = ""
     unacked: int = 0
 

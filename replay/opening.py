@@ -1,0 +1,100 @@
+"""Opening a session: the body of the request, held against the protocol, and the request itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import trio
+
+from replay import journal as j
+from replay.errors import ConfigError, ConnectFailed, Refused, ServiceError, TransportError
+from replay.recorder import Recorder
+from replay.session import Policy
+from replay.transport import Service
+from replay.wire.closing import Close, on_status
+from replay.wire.config import problems
+from replay.wire.http import InitAnswer, redact
+
+#: A target that cannot be reached at all is tried so often before the user hears of it.
+_UNREACHABLE_ATTEMPTS = 3
+
+
+def request_body(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` as it is sent: acknowledgements switched on, since recovery stands on them.
+
+    Raises:
+        ConfigError: the service would refuse it; all reasons in one line.
+    """
+    found = problems(config)
+    if found:
+        raise ConfigError("configuration: " + "; ".join(map(str, found)))
+    body = dict(config)
+    asked = {**config.get("messages_config", {}), "receive_acknowledgments": True}
+    body["messages_config"] = asked
+    return body
+
+
+async def init(
+    service: Service,
+    body: Mapping[str, Any],
+    region: str | None,
+    policy: Policy,
+    rng: Random,
+    recorder: Recorder,
+) -> InitAnswer:
+    """`POST /v2/live` until there is an answer.
+
+    Tried again after 408, 429 and 5xx (not before Retry-After is over) and when no connection could
+    be made; never when the request may have arrived, which could open a second session.
+
+    Raises:
+        Refused, TransportError: the last failure.
+    """
+    gives_up = trio.current_time() + policy.give_up_after
+    attempt = 0
+    failure: ServiceError | TransportError
+    while True:
+        attempt += 1
+        t = recorder.now()
+        try:
+            answer = await service.init(body, region)
+        except Refused as error:
+            recorder.write(
+                j.Init(
+                    t=t,
+                    done=recorder.now(),
+                    attempt=attempt,
+                    status=error.status,
+                    request_id=error.request_id,
+                    error=str(error),
+                )
+            )
+            if on_status(error.status) is Close.REFUSED:
+                raise
+            failure = error
+            at_least = error.retry_after or 0.0
+        except ConnectFailed as error:
+            recorder.write(j.Init(t=t, done=recorder.now(), attempt=attempt, error=str(error)))
+            if attempt >= _UNREACHABLE_ATTEMPTS:
+                raise
+            failure = error
+            at_least = 0.0
+        else:
+            recorder.write(
+                j.Init(
+                    t=t,
+                    done=recorder.now(),
+                    attempt=attempt,
+                    status=201,
+                    id=answer.id,
+                    url=redact(answer.url),
+                )
+            )
+            return answer
+        ceiling = min(policy.backoff_cap, policy.backoff_base * 2 ** (attempt - 1))
+        at = trio.current_time() + at_least + rng.uniform(0, ceiling)
+        if at > gives_up:
+            raise failure
+        await trio.sleep_until(at)

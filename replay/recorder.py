@@ -1,0 +1,164 @@
+"""Where a session's journal goes: a file, a list, or nowhere.
+
+A recorder stamps entries with its own time, nanoseconds since it was made on trio's clock. The file
+recorder never writes on the event loop: lines and audio are put by, and a task writes them in a
+worker thread a few times a second, so that a slow disk delays nothing that is being measured.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from replay import journal
+from replay.audio import NS, AudioFormat, wav_header
+from replay.errors import MachineError
+
+_FLUSH_SECONDS = 0.2
+
+
+class Recorder(Protocol):
+    """Takes the entries of one journal."""
+
+    def now(self) -> int:
+        """ns since the origin."""
+
+    def at(self, moment: float) -> int:
+        """`moment` (seconds on trio's clock) as ns since the origin."""
+
+    def write(self, entry: journal.AnyEntry) -> None: ...
+
+
+class ListRecorder:
+    """Keeps the entries in memory: for tests, simulations, and nothing at all (`keep=False`)."""
+
+    def __init__(self, *, keep: bool = True) -> None:
+        self.entries: list[journal.AnyEntry] = []
+        self._keep = keep
+        self._origin = trio.current_time()
+
+    def now(self) -> int:
+        return self.at(trio.current_time())
+
+    def at(self, moment: float) -> int:
+        return round((moment - self._origin) * NS)
+
+    def write(self, entry: journal.AnyEntry) -> None:
+        if self._keep:
+            self.entries.append(entry)
+
+
+class Spool:
+    """A file that is appended to from the event loop and written by a thread."""
+
+    def __init__(self, path: Path, file: FileIO) -> None:
+        self.path = path
+        self.size = 0
+        self._file = file
+        self._waiting: list[bytes] = []
+
+    def append(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self.size += len(data)
+
+    def flush(self) -> None:
+        """Write what waits; for a worker thread.
+
+        Raises:
+            MachineError: the disk is full, or another reason why it cannot be written.
+        """
+        waiting, self._waiting = self._waiting, []
+        rest = memoryview(b"".join(waiting))
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> MachineError:
+    """What to say when a file cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError(f"the disk is full: cannot write {path}; what was written is kept")
+    return MachineError(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
+
+
+class FileRecorder:
+    """Writes `journal.jsonl` and `sent.wav` in a run's directory. Use `open_recorder`."""
+
+    def __init__(
+        self, entries: Spool, audio: Spool, watch: Callable[[journal.AnyEntry], None] | None
+    ) -> None:
+        self._origin = trio.current_time()
+        self._entries = entries
+        self._audio = audio
+        self._watch = watch
+
+    def now(self) -> int:
+        return self.at(trio.current_time())
+
+    def at(self, moment: float) -> int:
+        return round((moment - self._origin) * NS)
+
+    def write(self, entry: journal.AnyEntry) -> None:
+        self._entries.append(journal.encode(entry))
+        if self._watch is not None:
+            self._watch(entry)
+
+    def audio(self, data: bytes) -> None:
+        """Session audio as it was handed to the session."""
+        self._audio.append(data)
+
+    async def flush(self) -> None:
+        for spool in (self._entries, self._audio):
+            await trio.to_thread.run_sync(spool.flush)
+
+    async def flush_forever(self) -> None:
+        while True:
+            await trio.sleep(_FLUSH_SECONDS)
+            await self.flush()
+
+
+@asynccontextmanager
+async def open_recorder(
+    directory: Path, fmt: AudioFormat, watch: Callable[[journal.AnyEntry], None] | None = None
+) -> AsyncIterator[FileRecorder]:
+    """A recorder for `directory`; on leaving everything is written, whatever happened.
+
+    `watch` is called with every entry as it is written (the live view).
+
+    Raises:
+        MachineError: the directory cannot be written to, now or later.
+    """
+    journal_path, audio_path = directory / "journal.jsonl", directory / "sent.wav"
+    try:
+        # Unbuffered: what a full disk did not take must not be written again on closing.
+        entries_file = FileIO(journal_path, "x")
+        audio_file = FileIO(audio_path, "x")
+    except OSError as error:
+        raise cannot_write(directory, error) from None
+    with entries_file, audio_file:
+        audio = Spool(audio_path, audio_file)
+        audio.append(wav_header(fmt, None))
+        recorder = FileRecorder(Spool(journal_path, entries_file), audio, watch)
+        try:
+            yield recorder
+        finally:
+            with trio.CancelScope(shield=True):
+                await recorder.flush()
+                await trio.to_thread.run_sync(_finish_wav, audio, audio_file, fmt)
+
+
+def _finish_wav(audio: Spool, file: FileIO, fmt: AudioFormat) -> None:
+    size = audio.size - len(wav_header(fmt, None))
+    try:
+        file.seek(0)
+        file.write(wav_header(fmt, size))
+    except OSError as error:
+        raise cannot_write(audio.path, error) from None

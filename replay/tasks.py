@@ -1,0 +1,38 @@
+"""Nurseries whose errors come out as one plain exception, where tasks end and callers begin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from replay.errors import ReplayError
+
+
+@asynccontextmanager
+async def open_flat_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery that raises what its callers can name.
+
+    One error comes out as itself; of several, the first of ours, since the rest follow from it. A
+    group without one of ours is a bug, and comes out whole.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        ours = [error for error in leaves if isinstance(error, ReplayError)]
+        if ours:
+            raise ours[0] from None
+        if len(leaves) == 1:
+            raise leaves[0] from leaves[0].__cause__
+        raise
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

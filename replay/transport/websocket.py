@@ -1,0 +1,266 @@
+"""One websocket connection: dialled, wrapped, and under our own hand.
+
+The stream is opened here and handed to trio-websocket, whose own handshake and close can wait for
+ever (a peer that ends TCP during the handshake, or sends a close frame and leaves TCP open). So the
+handshake runs under a timeout and beside a look-out for the end of the stream, and every connection
+ends by closing the stream under it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+from urllib.parse import urlsplit
+
+import trio
+import wsproto.utilities
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    WebSocketConnection,
+    wrap_client_stream,
+)
+
+from replay.errors import ConnectFailed, ConnectionLost, UsageError
+from replay.transport import Steps
+from replay.transport.retry_after import retry_after
+from replay.wire.closing import ABNORMAL
+
+#: A three-hour transcript with words is a few MiB; more is a broken peer.
+MAX_MESSAGE_BYTES = 64 << 20
+#: Read ahead so many messages, so that pongs and close frames are seen while one is worked on.
+QUEUE = 1024
+_CLOSE_SECONDS = 2.0
+
+
+class _Tap(trio.abc.Stream):
+    """A stream that knows when it last gave something, and when it ended."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self.read_at = trio.current_time()
+        self.ended = trio.Event()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.ended.set()
+            raise
+        self.read_at = trio.current_time()
+        if not data:
+            self.ended.set()
+        return data
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class WebSocketWire:
+    """A `Wire` over trio-websocket."""
+
+    def __init__(self, ws: WebSocketConnection, stream: _Tap, steps: Steps) -> None:
+        self._ws = ws
+        self._stream = stream
+        self.steps = steps
+
+    async def send(self, frame: str | bytes) -> None:
+        try:
+            await self._ws.send_message(frame)
+        except _GONE as error:
+            raise self._lost(error) from None
+
+    async def receive(self) -> tuple[float, str | bytes]:
+        try:
+            frame = await self._ws.get_message()
+        except _GONE as error:
+            raise self._lost(error) from None
+        # Never later than now, never earlier than the bytes came in.
+        return self._stream.read_at, frame
+
+    async def ping(self) -> None:
+        try:
+            await self._ws.ping()
+        except _GONE as error:
+            raise self._lost(error) from None
+
+    async def abort(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+    async def close(self, code: int) -> None:
+        with trio.move_on_after(_CLOSE_SECONDS):
+            with suppress(*_GONE):
+                await self._ws.aclose(code)
+        await self.abort()
+
+    def _lost(self, error: Exception) -> ConnectionLost:
+        reason = getattr(error, "reason", None) or self._ws.closed
+        if reason is None:
+            return ConnectionLost(ABNORMAL, str(error))
+        return ConnectionLost(reason.code, reason.reason or "")
+
+
+#: What trio-websocket raises when a connection is over, whichever way it found out.
+_GONE = (
+    ConnectionClosed,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    wsproto.utilities.LocalProtocolError,
+)
+
+
+@asynccontextmanager
+async def dial(
+    url: str, deadline: float, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WebSocketWire]:
+    """Open the websocket at `url` (ws or wss) until `deadline` (trio's clock), for a `with` block.
+
+    Raises:
+        ConnectFailed: it could not be opened; with the HTTP status where there was an answer.
+        ConnectionLost: on leaving, when the peer broke the websocket protocol.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise UsageError("the service gave a session URL that is not a websocket URL")
+    stream, steps = await _open_stream(parts.scheme, parts.hostname, parts.port, deadline, tls)
+    path = parts.path or "/"
+    resource = f"{path}?{parts.query}" if parts.query else path
+    async with wrap(stream, parts.netloc.rpartition("@")[2], resource, deadline, steps) as wire:
+        yield wire
+
+
+@asynccontextmanager
+async def wrap(
+    stream: trio.abc.Stream, host: str, resource: str, deadline: float, steps: Steps
+) -> AsyncIterator[WebSocketWire]:
+    """Make a websocket of an open stream until `deadline` (trio's clock); both end on leaving.
+
+    Raises: as `dial`.
+    """
+    tap = _Tap(stream)
+    began = trio.current_time()
+    failure: ConnectFailed | ConnectionLost | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            ws = await _upgrade(nursery, tap, host, resource, deadline)
+            if ws is None:
+                late = trio.current_time() >= deadline
+                failure = ConnectFailed(
+                    "no answer to the websocket handshake" if late else "hung up in the handshake"
+                )
+                nursery.cancel_scope.cancel()
+            else:
+                took = trio.current_time() - began
+                try:
+                    yield WebSocketWire(ws, tap, Steps(steps.tcp, steps.tls, took))
+                finally:
+                    nursery.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        failure = _rejected(group.exceptions)
+    except* (wsproto.utilities.ProtocolError, ConnectionClosed):
+        # From trio-websocket's reader task: the peer does not speak websocket.
+        failure = failure or ConnectionLost(ABNORMAL, "the peer broke the websocket protocol")
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(stream)
+    if failure:
+        raise failure
+
+
+async def _upgrade(
+    nursery: trio.Nursery, tap: _Tap, host: str, resource: str, deadline: float
+) -> WebSocketConnection | None:
+    """The websocket handshake; None when the stream ended or the time was up before it did."""
+    with trio.CancelScope(deadline=deadline) as scope:
+
+        async def watch() -> None:
+            await tap.ended.wait()
+            scope.cancel()
+
+        nursery.start_soon(watch)
+        return await wrap_client_stream(
+            nursery,
+            cast("trio.SocketStream", tap),  # any stream will do
+            host,
+            resource,
+            message_queue_size=QUEUE,
+            max_message_size=MAX_MESSAGE_BYTES,
+            receive_buffer_size=64 << 10,
+        )
+    return None
+
+
+def _rejected(errors: Iterable[BaseException]) -> ConnectFailed:
+    for error in errors:
+        if isinstance(error, BaseExceptionGroup):
+            return _rejected(error.exceptions)
+        assert isinstance(error, ConnectionRejected)
+        headers = {name.lower(): value.decode("latin-1") for name, value in error.headers or ()}
+        return ConnectFailed(
+            f"the websocket handshake was answered with HTTP {error.status_code}",
+            status=error.status_code,
+            retry_after=retry_after(headers.get(b"retry-after")),
+        )
+    raise AssertionError("an empty exception group")
+
+
+async def _open_stream(
+    scheme: str, host: str, port: int | None, deadline: float, tls: ssl.SSLContext | None
+) -> tuple[trio.abc.Stream, Steps]:
+    began = trio.current_time()
+    failed = ConnectFailed(f"no answer from {host}")
+    stream: trio.SocketStream | None = None
+    try:
+        with trio.CancelScope(deadline=deadline):
+            stream = await trio.open_tcp_stream(host, port or (443 if scheme == "wss" else 80))
+    except OSError as error:
+        raise ConnectFailed(f"cannot connect to {host}: {reason_of(error)}") from None
+    if stream is None:
+        raise failed
+    tcp = trio.current_time() - began
+    if scheme == "ws":
+        return stream, Steps(tcp)
+    secure = trio.SSLStream(
+        stream, tls or ssl.create_default_context(), server_hostname=host, https_compatible=True
+    )
+    done = False
+    try:
+        with trio.CancelScope(deadline=deadline):
+            await secure.do_handshake()
+            done = True
+    except (trio.BrokenResourceError, OSError) as error:
+        cause = error.__cause__ or error
+        # A certificate that is not trusted stays so (495 is nginx's status for it): no retry.
+        status = 495 if isinstance(cause, ssl.SSLCertVerificationError) else None
+        raise ConnectFailed(f"no TLS with {host}: {reason_of(cause)}", status=status) from None
+    finally:
+        if not done:
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(secure)
+    if not done:
+        raise failed
+    return secure, Steps(tcp, trio.current_time() - began - tcp)
+
+
+def reason_of(error: BaseException) -> str:
+    """The shortest text that says what went wrong with a socket."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return str(error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or "handshake failed").lower().replace("_", " ")
+    if isinstance(error, OSError) and error.__context__ is not None and not error.errno:
+        # trio puts what happened to each address into the context.
+        return reason_of(error.__context__)
+    if isinstance(error, BaseExceptionGroup):
+        return reason_of(error.exceptions[0])
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error) or type(error).__name__
