@@ -95,6 +95,7 @@ class LiveSession:
         self._spill = spill
         self._wire: Wire | None = None
         self._wake = trio.Event()
+        self._moved = trio.Event()
         self._out, self._in = trio.open_memory_channel[m.Received](float("inf"))
         self._aborted: Literal["silence", "ping", "timeout", "ended"] | None = None
         self._findings: dict[str, int] = {}
@@ -124,6 +125,12 @@ class LiveSession:
     def unsent(self) -> int:
         """Bytes that wait for the network."""
         return self._session.unsent
+
+    async def wait_unsent_at_most(self, size: int) -> None:
+        """Wait until no more than `size` bytes wait for the network, or the session is over."""
+        while self.unsent > size and self.ended is None:
+            self._moved = trio.Event()
+            await self._moved.wait()
 
     def __aiter__(self) -> LiveSession:
         return self
@@ -156,6 +163,7 @@ class LiveSession:
         with self._out:
             over = await self._connect_until_over()
             self.ended = await self._settle(over)
+            self._moved.set()
             self._recorder.write(
                 j.Ended(
                     t=self._recorder.now(),
@@ -285,6 +293,7 @@ class LiveSession:
         now = trio.current_time()
         self._session.record_sent(action, now)
         await wire.send(frame)
+        self._moved.set()
         self._recorder.write(
             j.Frame(
                 t=self._recorder.at(now),

@@ -1,0 +1,69 @@
+"""The command line: one file a verb, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from replay import __version__
+from replay.errors import ReplayError
+
+#: Every verb, its module, and its line of help; the modules are not loaded for `--help`.
+VERBS = {
+    "run": "Play recordings or streams into a target and measure what comes back.",
+    "sandbox": "Serve the API on this machine, with real speech recognition.",
+    "report": "Render stored runs again.",
+    "init": "Open a session and print its id and URL, for a machine without the key.",
+    "jobs": "List, show, fetch and delete the finished sessions of a target.",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command = importlib.import_module(f"replay.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="replay")
+def root() -> None:
+    """Plays recordings and live streams into a real-time speech-to-text API at the pace of speech,
+    and says how late each word came and what was lost.
+
+    \b
+    Try:  replay run recording.flac
+          replay sandbox
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit codes: 0 pass, 1 fail, 2 usage or environment, 3 unknown."""
+    try:
+        root.main(arguments, prog_name="replay", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ReplayError as error:
+        click.echo(f"replay: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone: there is nobody to tell.
+        sys.stderr.close()
+        sys.exit(2)

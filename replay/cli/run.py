@@ -1,0 +1,71 @@
+"""`replay run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replay.cli.options import (
+    config_options,
+    source_options,
+    target_options,
+)
+from replay.cli.types import DURATION, SPEED
+from replay.errors import ReplayError
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@target_options
+@config_options
+@source_options
+@click.option("--chunk", type=DURATION, default="100ms", show_default=True)
+@click.option("--speed", type=SPEED, default="1", metavar="FACTOR|max", help="Times real time.")
+@click.option("--phase", type=click.Choice(["live", "eager"]), default="live", show_default=True)
+@click.option("--frames", type=click.Choice(["binary", "json"]), default="binary")
+@click.option("--ack-timeout", type=DURATION, default="5s", show_default=True)
+@click.option("--connect-timeout", type=DURATION, default="5s", show_default=True)
+@click.option("--give-up-after", type=DURATION, default="2m", show_default=True)
+@click.option("--end-timeout", type=DURATION, default="2m", show_default=True)
+@click.option(
+    "--session",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Play into the session that `replay init` wrote down.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What is said: a text, or a .words.json with times. Default: the files beside the source.",
+)
+@click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
+@click.option(
+    "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
+)
+@click.option("--no-file", is_flag=True, help="Do not fetch the service's recording.")
+@click.option("--seed", type=int, default=0, help="Of the back-off times.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout.")
+def command(sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Play recordings or streams into a target, one after another, and measure what comes back.
+
+    A SOURCE is any file with audio in it, - for standard input, or an http(s), HLS, rtsp, rtmp, udp
+    or rtp URL. Each run leaves a directory with its journal and summary.
+
+    \b
+    replay run call.flac
+    replay run call.mp4 --target gladia --language en
+    replay run rtsp://camera/audio --duration 1m --capture camera.mkv
+    cat call.wav | replay run - --json
+    """
+    from replay.cli.playing import play_all
+
+    try:
+        verdicts = play_all(sources, options, as_json=as_json)
+    except ReplayError:
+        raise
+    sys.exit(max(verdicts))

@@ -1,0 +1,65 @@
+"""The instrument's look at itself: stalls of the event loop, and the process's resources."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import trio
+
+from replay import journal as j
+from replay.recorder import Recorder
+
+#: One step of a task that holds the loop longer than this is put down.
+STALL_SECONDS = 0.02
+_SAMPLE_SECONDS = 2.0
+
+
+class StallWatch(trio.abc.Instrument):
+    """Writes down every task step that kept all the others waiting."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._began = 0.0
+
+    def before_task_step(self, _task: trio.lowlevel.Task) -> None:
+        self._began = trio.current_time()
+
+    def after_task_step(self, _task: trio.lowlevel.Task) -> None:
+        lasted = trio.current_time() - self._began
+        if lasted >= STALL_SECONDS:
+            self._recorder.write(j.Stall(t=self._recorder.now(), lasted=round(lasted * 1e9)))
+
+
+@contextmanager
+def watch_stalls(recorder: Recorder) -> Iterator[None]:
+    """Watch the running event loop for as long as the block lasts."""
+    watch = StallWatch(recorder)
+    trio.lowlevel.add_instrument(watch)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(watch)
+
+
+async def sample_resources(recorder: Recorder) -> None:
+    """Write down this process's resources every two seconds, until cancelled."""
+    process = psutil.Process()
+    while True:
+        recorder.write(_sample(process, recorder.now()))
+        await trio.sleep(_SAMPLE_SECONDS)
+
+
+def _sample(process: psutil.Process, t: int) -> j.Resources:
+    with process.oneshot():
+        cpu = process.cpu_times()
+        return j.Resources(
+            t=t,
+            rss_bytes=process.memory_info().rss,
+            fds=process.num_fds(),
+            threads=threading.active_count(),
+            tasks=trio.lowlevel.current_statistics().tasks_living,
+            cpu_ns=round((cpu.user + cpu.system) * 1e9),
+        )
