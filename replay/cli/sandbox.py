@@ -1,0 +1,179 @@
+"""`replay sandbox`: the API on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replay import __version__
+
+if TYPE_CHECKING:
+    import trio
+
+    from replay.sandbox.recognizers.base import Recognizer
+    from replay.sandbox.settings import Settings
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any."
+)
+@click.option(
+    "--recognizer",
+    type=click.Choice(["moonshine", "scripted", "silent"]),
+    help="What hears the audio. [default: moonshine where installed, else silent]",
+)
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What the scripted recogniser says, and when (NAME.words.json); implies it.",
+)
+@click.option("--partial-delay", type=float, default=0.0, help="Scripted: seconds per partial.")
+@click.option("--final-delay", type=float, default=0.0, help="Scripted: seconds per final.")
+@click.option("--jitter", type=float, default=0.0, help="Scripted: up to this much more delay.")
+@click.option(
+    "--flicker",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Scripted: probability that a partial ends in a wrong word.",
+)
+@click.option("--repeat", type=float, help="Scripted: say the script again every so many seconds.")
+@click.option("--seed", type=int, default=0, help="Scripted: of everything that is drawn.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the sessions here. [default: a directory that goes away]",
+)
+@click.option(
+    "--api-key", envvar="REPLAY_SANDBOX_KEY", help="Accept this key only. [default: any, or none]"
+)
+@click.option(
+    "--session-timeout",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Seconds a session waits for its client to come back.",
+)
+@click.option(
+    "--idle-timeout",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds without audio until close 4408; 0 for never.",
+)
+@click.option(
+    "--max-session",
+    type=click.FloatRange(min=0),
+    default=10800.0,
+    show_default=True,
+    help="Seconds of audio until a session ends; 0 for no limit.",
+)
+@click.option("--log", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option("--until-eof", is_flag=True, help="End when standard input is closed.")
+def command(**options: Any) -> None:
+    """Serve the API on this machine, with real speech recognition, until Ctrl-C or SIGTERM.
+
+    The first line on standard output is JSON, written when everything is ready to be used.
+
+    \b
+    Examples:
+      replay sandbox
+      replay sandbox --port 0 --script words.json --final-delay 0.3
+    """
+    import trio
+
+    from replay.sandbox.settings import Settings
+
+    logging.basicConfig(
+        level=options["log"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = Settings(
+        data=options["data"],
+        api_key=options["api_key"],
+        session_timeout=options["session_timeout"],
+        idle_timeout=options["idle_timeout"] or None,
+        max_seconds=options["max_session"] or None,
+    )
+    serve = partial(_serve, settings, _recognizer(options), options)
+    trio.run(serve)
+
+
+def _recognizer(options: dict[str, Any]) -> Recognizer:
+    from replay.sandbox import recognizers
+
+    name = options["recognizer"] or ("scripted" if options["script"] else None)
+    if name is None and not recognizers.installed():
+        click.echo(
+            "warning: no recogniser is installed, so nothing will be transcribed: "
+            "install stt-replay[local]",
+            err=True,
+        )
+        name = "silent"
+    manner = recognizers.Manner(
+        partial_delay=options["partial_delay"],
+        final_delay=options["final_delay"],
+        jitter=options["jitter"],
+        flicker=options["flicker"],
+        repeat=options["repeat"],
+        seed=options["seed"],
+    )
+    return recognizers.make(name or "moonshine", script=options["script"], manner=manner)
+
+
+async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, Any]) -> None:
+    """Serve until told to end.
+
+    The ready line waits for the model: whoever starts measuring on it measures recognition, not
+    loading.
+    """
+    import trio
+
+    from replay.sandbox.hub import open_sandbox
+    from replay.sandbox.server import listen, serving
+
+    sock = listen(options["host"], options["port"])
+    ended = trio.Event()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_end_on_signal, signals, ended)
+            if options["until_eof"]:
+                nursery.start_soon(_end_on_eof, ended)
+            await recognizer.prepare()
+            async with open_sandbox(settings, recognizer) as sandbox, serving(sandbox, sock) as url:
+                _announce(url, recognizer.name)
+                await ended.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def _end_on_signal(signals: AsyncIterator[int], ended: trio.Event) -> None:
+    async for _ in signals:
+        ended.set()
+
+
+async def _end_on_eof(ended: trio.Event) -> None:
+    """End when nobody holds the other end of standard input any more."""
+    import trio
+
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
+        while await stdin.receive_some():
+            pass
+    ended.set()
+
+
+def _announce(url: str, recognizer: str) -> None:
+    import msgspec
+
+    from replay.sandbox.process import Ready
+
+    ready = Ready(url=url, pid=os.getpid(), recognizer=recognizer, version=__version__)
+    sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+    sys.stdout.flush()

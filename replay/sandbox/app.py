@@ -1,0 +1,256 @@
+"""The plain HTTP routes (protocol 2, 3 and 8), as a starlette application."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from replay.sandbox.hub import ApiError, Entry, Sandbox, request_id
+from replay.wire import http
+from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList
+
+_BODY_BYTES = 1 << 20
+_PATCH_BYTES = 100_000
+_EXPOSED = [
+    "x-gladia-request-id",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+    "x-correlation-id",
+]
+_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
+_ID = "{job_id}"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(sandbox: Sandbox) -> Starlette:
+    """All routes of `sandbox` but the websocket."""
+    routes = _Routes(sandbox)
+    return Starlette(
+        routes=[
+            Route(HEALTH_PATH, routes.health, methods=["GET"]),
+            Route(LIVE_PATH, routes.keyed(routes.init), methods=["POST"]),
+            Route(LIVE_PATH, routes.keyed(routes.list), methods=["GET"]),
+            Route(http.file_path(_ID), routes.keyed(routes.file), methods=["GET"]),
+            Route(http.job_path(_ID), routes.keyed(routes.get), methods=["GET"]),
+            Route(http.job_path(_ID), routes.keyed(routes.patch), methods=["PATCH"]),
+            Route(http.job_path(_ID), routes.keyed(routes.delete), methods=["DELETE"]),
+        ],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=_METHODS,
+                allow_headers=["*"],
+                expose_headers=_EXPOSED,
+            )
+        ],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+    )
+
+
+class _Routes:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def keyed(self, handler: Handler) -> Handler:
+        """`handler`, for those who have the key."""
+
+        async def checked(request: Request) -> Response:
+            expected = self._sandbox.settings.api_key
+            given = request.headers.get(API_KEY_HEADER, "")
+            if expected and not given:
+                raise ApiError(401, "no gladia key provided")
+            if expected and given != expected:
+                raise ApiError(401, "gladia user not found")
+            return await handler(request)
+
+        return checked
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002
+        return _json({"health": "OK"})
+
+    async def init(self, request: Request) -> Response:
+        body = await _body(request, _BODY_BYTES)
+        entry = self._sandbox.init(body, request.query_params.get("region"))
+        scheme = "wss" if request.url.scheme == "https" else "ws"
+        url = f"{scheme}://{request.url.netloc}{LIVE_PATH}?token={entry.token}"
+        answer = InitAnswer(id=entry.live.id, created_at=entry.created_at, url=url)
+        return _json(answer, status=201, job_id=entry.live.id)
+
+    async def get(self, request: Request) -> Response:
+        return _json(self._sandbox.job(self._find(request)))
+
+    async def list(self, request: Request) -> Response:
+        filters = _Filters(request.query_params)
+        found = [entry for entry in self._sandbox.newest_first() if filters.match(entry)]
+        end = filters.offset + filters.limit
+        page = found[filters.offset : end]
+
+        def link(offset: int) -> str:
+            return str(request.url.include_query_params(offset=offset, limit=filters.limit))
+
+        return _json(
+            JobList(
+                first=link(0),
+                current=link(filters.offset),
+                next=link(end) if end < len(found) else None,
+                items=[self._sandbox.job(entry) for entry in page],
+            )
+        )
+
+    async def file(self, request: Request) -> Response:
+        entry = self._find(request)
+        store = entry.live.store
+        if entry.status not in ("done", "error") or not store.size:
+            raise ApiError(404, "Not found")
+        return StreamingResponse(
+            store.wav(),
+            media_type="application/octet-stream",
+            headers={"content-length": str(store.wav_size())},
+        )
+
+    async def patch(self, request: Request) -> Response:
+        entry = self._find(request)
+        body = await _body(request, _PATCH_BYTES)
+        if not isinstance(body, dict):
+            raise ApiError(400, "Validation error", ["The body must be an object"])
+        entry.post_metadata = body
+        return Response(status_code=204)
+
+    async def delete(self, request: Request) -> Response:
+        self._sandbox.delete(request.path_params["job_id"])
+        return Response(status_code=202)
+
+    def _find(self, request: Request) -> Entry:
+        return self._sandbox.find(request.path_params["job_id"])
+
+
+class _Filters:
+    """The query of the list: which jobs, and which page of them."""
+
+    def __init__(self, query: QueryParams) -> None:
+        self.wrong: list[str] = []
+        self.offset = self._number(query, "offset", 0, least=0)
+        self.limit = self._number(query, "limit", 20, least=1)
+        self._status = set(query.getlist("status"))
+        day = self._time(query, "date")
+        self._after = self._time(query, "after_date") or day
+        self._before = self._time(query, "before_date")
+        if day and not self._before:
+            self._before = day + timedelta(days=1)
+        self._metadata = self._metadata_of(query)
+        if self.wrong:
+            raise ApiError(400, "Validation error", self.wrong)
+
+    def match(self, entry: Entry) -> bool:
+        if self._status and entry.status not in self._status:
+            return False
+        if self._after and entry.created < self._after:
+            return False
+        if self._before and entry.created >= self._before:
+            return False
+        held = entry.metadata or {}
+        return all(
+            key in held and (held[key] == value or str(held[key]) == value)
+            for key, value in self._metadata.items()
+        )
+
+    def _number(self, query: QueryParams, name: str, default: int, *, least: int) -> int:
+        text = query.get(name)
+        if text is None:
+            return default
+        if not text.isdecimal() or int(text) < least:
+            self.wrong.append(f'Query "{name}" must be a whole number from {least}')
+            return default
+        return int(text)
+
+    def _time(self, query: QueryParams, name: str) -> datetime | None:
+        text = query.get(name)
+        if text is None:
+            return None
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            self.wrong.append(f'Query "{name}" must be an ISO 8601 date')
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+    def _metadata_of(self, query: QueryParams) -> dict[str, Any]:
+        """Both spellings in use: one JSON object, or `custom_metadata[key]=value`."""
+        name = "custom_metadata"
+        found: dict[str, Any] = {
+            key[len(name) + 1 : -1]: value
+            for key, value in query.multi_items()
+            if key.startswith(f"{name}[") and key.endswith("]")
+        }
+        if name in query:
+            try:
+                found |= msgspec.json.decode(query[name], type=dict[str, Any])
+            except msgspec.DecodeError:
+                self.wrong.append(f'Query "{name}" must be a JSON object')
+        return found
+
+
+async def _body(request: Request, limit: int) -> object:
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > limit:
+            raise ApiError(413, "payload too large")
+    try:
+        return msgspec.json.decode(data) if data.strip() else {}
+    except msgspec.DecodeError as error:
+        raise ApiError(400, "Validation error", [f"The body must be JSON: {error}"]) from None
+
+
+def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Response:
+    headers = {"x-gladia-request-id": request_id(job_id)} if job_id else None
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers=headers,
+    )
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _refuse(request, error.status, str(error), error.validation)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """The framework's own refusals; an unknown path and a wrong method look alike."""
+    assert isinstance(error, HTTPException)
+    if error.status_code in (404, 405):
+        return _refuse(request, 404, f"Cannot {request.method} {request.url.path}")
+    return _refuse(request, error.status_code, error.detail)
+
+
+def _refuse(
+    request: Request, status: int, message: str, validation: list[str] | None = None
+) -> Response:
+    job_id = request.path_params.get("job_id") or uuid.uuid4().hex[:8]
+    body = ErrorBody(
+        timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        path=request.url.path,
+        request_id=request_id(job_id),
+        statusCode=status,
+        message=message,
+    )
+    if validation:
+        body.validation_errors = validation
+    return _json(body, status=status, job_id=job_id)

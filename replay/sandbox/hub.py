@@ -1,0 +1,223 @@
+"""All sessions of a sandbox: made, found, listed, deleted."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from replay.errors import MachineError, ReplayError
+from replay.sandbox import result
+from replay.sandbox.live import LiveSession, Stage
+from replay.sandbox.recognizers.base import Recognizer
+from replay.sandbox.settings import Settings
+from replay.sandbox.store import Store
+from replay.wire.config import REGIONS, SessionConfig, problems
+from replay.wire.http import Job, JobFile, JobResult
+from replay.wire.messages import FinalResult
+
+
+class ApiError(ReplayError):
+    """A request that is answered with an error.
+
+    Attributes:
+        status: HTTP status code.
+        validation: what is wrong with the body, one sentence each.
+    """
+
+    def __init__(self, status: int, message: str, validation: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.validation = validation
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """A session and what is known of it beside its audio and its words."""
+
+    live: LiveSession
+    token: str
+    created: datetime
+    created_at: str
+    metadata: dict[str, Any] | None
+    post_metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        if self.live.failure:
+            return "error"
+        if self.live.stage is Stage.WAITING:
+            return "queued"
+        return "done" if self.live.stage in (Stage.CONCLUDED, Stage.OVER) else "processing"
+
+
+class Sandbox:
+    """Everything the routes and the websocket need. Made by `open_sandbox`."""
+
+    def __init__(
+        self, settings: Settings, recognizer: Recognizer, directory: Path, nursery: trio.Nursery
+    ) -> None:
+        self.settings = settings
+        self.recognizer = recognizer
+        self._directory = directory
+        self._nursery = nursery
+        self._entries: dict[str, Entry] = {}
+        self._tokens: dict[str, Entry] = {}
+        self._origin = (datetime.now(UTC), trio.current_time())
+
+    def now(self) -> datetime:
+        """The time of day, moved on by trio's clock, so that tests can let it fly."""
+        wall, started = self._origin
+        return wall + timedelta(seconds=trio.current_time() - started)
+
+    def stamp(self) -> str:
+        """`now` as the protocol writes it."""
+        return self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def init(self, body: object, region: str | None = None) -> Entry:
+        """Open a session; unknown fields of `body` are accepted and mean nothing.
+
+        Raises:
+            ApiError: 400, with everything that is wrong.
+        """
+        wrong = [str(problem) for problem in problems(body) if not problem.unknown]
+        if region is not None and region not in REGIONS:
+            wrong.append(f'Query "region" must be one of {", ".join(REGIONS)}')
+        if wrong:
+            raise ApiError(400, "Validation error", wrong)
+        assert isinstance(body, Mapping)
+        config = msgspec.convert(body, SessionConfig)
+        session_id = str(uuid.uuid4())
+        metadata = config.custom_metadata
+        entry = Entry(
+            live=LiveSession(
+                session_id,
+                config,
+                store=Store(self._directory / session_id, config.format),
+                recognizer=self.recognizer,
+                settings=self.settings,
+                stamp=self.stamp,
+            ),
+            token=str(uuid.uuid4()),
+            created=self.now(),
+            created_at=self.stamp(),
+            metadata=metadata if isinstance(metadata, dict) else None,
+        )
+        self._entries[session_id] = self._tokens[entry.token] = entry
+        self._nursery.start_soon(entry.live.run)
+        return entry
+
+    def by_token(self, token: str) -> LiveSession | None:
+        entry = self._tokens.get(token)
+        return entry.live if entry else None
+
+    def find(self, job_id: str) -> Entry:
+        """The session of that id.
+
+        Raises:
+            ApiError: 404.
+        """
+        entry = self._entries.get(job_id)
+        if entry is None:
+            raise ApiError(404, "Not found")
+        return entry
+
+    def newest_first(self) -> Iterator[Entry]:
+        return reversed(self._entries.values())
+
+    def delete(self, job_id: str) -> None:
+        """Forget a session that has ended.
+
+        Raises:
+            ApiError: 404, or 403 while it runs.
+        """
+        entry = self.find(job_id)
+        if entry.live.stage is not Stage.OVER and entry.status not in ("done", "error"):
+            raise ApiError(403, "The job is still running")
+        entry.live.store.delete()
+        del self._entries[job_id], self._tokens[entry.token]
+
+    async def go_away(self) -> None:
+        """Close every open connection with 1001, and wait until they are gone."""
+        async with trio.open_nursery() as nursery:
+            for entry in self._entries.values():
+                nursery.start_soon(entry.live.go_away)
+
+    def job(self, entry: Entry, *, whole: bool = True) -> Job:
+        """What `GET /v2/live/{id}` tells. `whole`: with the result."""
+        live = entry.live
+        done = entry.status == "done"
+        params = msgspec.to_builtins(live.config)
+        params.pop("custom_metadata", None)
+        return Job(
+            id=live.id,
+            request_id=request_id(live.id),
+            version=2,
+            status=entry.status,
+            created_at=entry.created_at,
+            post_session_metadata=entry.post_metadata,
+            completed_at=live.ended_at,
+            custom_metadata=entry.metadata,
+            error_code=500 if live.failure else None,
+            file=self._file(entry) if done else None,
+            request_params=params,
+            result=self._result(live) if done and whole else None,
+        )
+
+    def _file(self, entry: Entry) -> JobFile:
+        live = entry.live
+        return JobFile(
+            id=live.id,
+            filename=f"{live.id}.wav",
+            audio_duration=live.store.seconds,
+            number_of_channels=live.config.channels,
+        )
+
+    def _result(self, live: LiveSession) -> JobResult:
+        assert live.result is not None
+        final: FinalResult = result.final_result(
+            result.transcription(live.store.utterances()), live.result
+        )
+        return JobResult(
+            metadata=final.metadata,
+            transcription=final.transcription,
+            messages=live.store.messages(),
+        )
+
+
+def request_id(job_id: str) -> str:
+    """The id under which the service speaks of a request about this job."""
+    return f"G-{job_id.split('-', maxsplit=1)[0]}"
+
+
+@contextmanager
+def _directory(settings: Settings) -> Iterator[Path]:
+    if settings.data is None:
+        with tempfile.TemporaryDirectory(prefix="replay-sandbox-") as made:
+            yield Path(made)
+        return
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot use {settings.data}: {error.strerror or error}") from None
+    yield settings.data
+
+
+@asynccontextmanager
+async def open_sandbox(settings: Settings, recognizer: Recognizer) -> AsyncIterator[Sandbox]:
+    """A sandbox whose sessions live as long as the block; then all of them are cut short."""
+    with _directory(settings) as directory:
+        try:
+            async with trio.open_nursery() as nursery:
+                yield Sandbox(settings, recognizer, directory, nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            recognizer.close()

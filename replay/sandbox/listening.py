@@ -1,0 +1,92 @@
+"""One session's audio, from its record on disk to the recogniser, at the recogniser's pace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from replay.audio import AudioFormat
+from replay.sandbox.recognizers.base import Event, Heard, Recognizer, StreamSettings
+from replay.sandbox.schedule import Schedule
+from replay.sandbox.store import Store
+from replay.wire.config import SessionConfig
+
+#: At most this much audio at a time, so that a backlog is worked off without long pauses.
+_BLOCK_SECONDS = 0.5
+
+
+class Listening:
+    """Hands recorded audio on, whole frames only, and files what is said about it.
+
+    Attributes:
+        position: bytes of the record that were heard.
+    """
+
+    def __init__(self, config: SessionConfig, store: Store, recognizer: Recognizer) -> None:
+        self._format: AudioFormat = config.format
+        self._store = store
+        self._block = self._format.bytes_in(_BLOCK_SECONDS)
+        self._streams = [
+            recognizer.stream(_settings(config, channel)) for channel in range(config.channels)
+        ]
+        self._decoder = None
+        if recognizer.wants_audio:
+            from replay.sandbox.decode import Decoder
+
+            self._decoder = Decoder(self._format)
+        self.schedule = Schedule()
+        self.position = 0
+
+    @property
+    def behind(self) -> float:
+        """Seconds of recorded audio that were not heard yet."""
+        return max(0.0, self._format.seconds(self._store.size - self.position))
+
+    async def step(self) -> bool:
+        """Hear the next piece. False when there is no whole frame to hear.
+
+        Raises:
+            RecognitionError: the recogniser broke down.
+        """
+        size = self._format.align(min(self._block, self._store.size - self.position))
+        if not size:
+            return False
+        start = self._format.seconds(self.position)
+        if self._decoder is None:
+            pieces = None
+        else:
+            pieces = self._decoder.feed(self._store.read(self.position, size))
+        self.position += size
+        end = self._format.seconds(self.position)
+        for channel, stream in enumerate(self._streams):
+            heard = Heard(start, end, None if pieces is None else pieces[channel])
+            self._file(channel, await stream.hear(heard))
+            self._file(channel, await stream.think(self.behind))
+        return True
+
+    async def finish(self) -> None:
+        """The record is complete and was heard: let the streams say the rest."""
+        end = self._format.seconds(self.position)
+        rest = self._decoder.finish() if self._decoder else None
+        for channel, stream in enumerate(self._streams):
+            if rest is not None:
+                self._file(channel, await stream.hear(Heard(end, end, rest[channel])))
+            self._file(channel, await stream.finish())
+        self.schedule.close()
+
+    def _file(self, channel: int, events: Iterable[Event]) -> None:
+        for event in events:
+            self.schedule.add(channel, event)
+
+
+def _settings(config: SessionConfig, channel: int) -> StreamSettings:
+    wanted = config.messages_config.receive_partial_transcripts
+    if config.callback and config.callback_config:
+        wanted = wanted or config.callback_config.receive_partial_transcripts
+    return StreamSettings(
+        channel=channel,
+        endpointing=config.endpointing,
+        longest=config.maximum_duration_without_endpointing,
+        languages=tuple(config.language_config.languages),
+        partials=wanted,
+        threshold=config.pre_processing.speech_threshold,
+    )

@@ -1,0 +1,42 @@
+"""Websocket connections of a sandbox over any trio stream: a real socket's, or one in memory."""
+
+from __future__ import annotations
+
+import trio
+
+from replay.errors import ConnectionLost
+from replay.sandbox.hub import Sandbox
+from replay.sandbox.websocket import ServerWebSocket
+from replay.wire import closing
+from replay.wire.http import LIVE_PATH
+
+_HANDSHAKE_SECONDS = 10.0
+#: A frame of the allowed size may come as base64 inside JSON.
+_TEXT_FACTOR = 2
+
+
+async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = b"") -> None:
+    """Serve one websocket connection on `stream` until it is over, and close the stream.
+
+    `head`: what was read from it already. The token of the URL decides which session it belongs
+    to; an unknown one is answered with close 4404.
+    """
+    limit = sandbox.settings.max_frame * _TEXT_FACTOR
+    websocket = ServerWebSocket(stream, head=head, max_message=limit)
+    try:
+        with trio.fail_after(_HANDSHAKE_SECONDS):
+            await websocket.handshake()
+            if websocket.path != LIVE_PATH:
+                await websocket.reject(404)
+                return
+            await websocket.accept()
+        session = sandbox.by_token(websocket.query.get("token", [""])[0])
+        if session:
+            await session.serve(websocket)
+            return
+        with trio.move_on_after(sandbox.settings.close_grace):
+            await websocket.close(closing.NO_SUCH_SESSION, "no session has this token")
+    except (ConnectionLost, trio.TooSlowError):
+        return
+    finally:
+        await trio.aclose_forcefully(stream)

@@ -1,0 +1,72 @@
+"""The sandbox in a process of its own, so that recognition never disturbs who measures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import trio
+
+from replay.errors import MachineError
+
+_READY_SECONDS = 60.0
+_END_SECONDS = 3.0
+
+
+class Ready(msgspec.Struct, kw_only=True):
+    """The line that a sandbox writes to standard output when it can be used."""
+
+    url: str
+    pid: int
+    recognizer: str
+    version: str
+
+
+@asynccontextmanager
+async def sandbox_process(*args: str) -> AsyncIterator[str]:
+    """Run `replay sandbox --port 0 ARGS` for as long as the block; gives its base URL.
+
+    The child ends with the block, however that ends. It also ends when this process dies: its
+    standard input is a pipe from here, and it watches for that to close. (Asking the kernel for a
+    signal at the parent's death would tie it to the thread that started it.)
+
+    Raises:
+        MachineError: it did not start; what it wrote to standard error was shown as it came.
+    """
+    command = [sys.executable, "-m", "replay", "sandbox", "--port", "0", "--until-eof", *args]
+    process = await trio.lowlevel.open_process(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield (await _ready(process)).url
+    finally:
+        await _end(process)
+
+
+async def _ready(process: trio.Process) -> Ready:
+    assert process.stdout is not None
+    line = b""
+    with trio.move_on_after(_READY_SECONDS):
+        while not line.endswith(b"\n") and (data := await process.stdout.receive_some()):
+            line += data
+    if not line.endswith(b"\n"):
+        raise MachineError("the sandbox did not start; see above for its reason")
+    return msgspec.json.decode(line, type=Ready)
+
+
+async def _end(process: trio.Process) -> None:
+    """End the child, gently first; shielded, since this is what a cancelled caller owes."""
+    with trio.CancelScope(shield=True):
+        if process.returncode is None:
+            process.terminate()
+        with trio.move_on_after(_END_SECONDS):
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                await pipe.aclose()

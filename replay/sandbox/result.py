@@ -1,0 +1,54 @@
+"""What a finished session came to, within the size that clients can take."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from replay.audio import AudioFormat
+from replay.wire.messages import FinalResult, ResultMetadata, Transcription, Utterance
+
+#: The service's own SDK closes the connection over a message of more than 1 MiB (protocol 9.1).
+_MESSAGE_BYTES = 1_000_000
+
+
+def transcription(utterances: list[Utterance]) -> Transcription:
+    """All finals as one text; languages by how often they occur."""
+    ordered = sorted(utterances, key=lambda utterance: utterance.start)
+    return Transcription(
+        full_transcript=" ".join(text for u in ordered if (text := u.text.strip())),
+        languages=[name for name, _ in Counter(u.language for u in ordered).most_common()],
+        utterances=ordered,
+    )
+
+
+def fitting(whole: Transcription) -> Transcription:
+    """`whole`, or as much of it as one message may carry: first the words go, then the
+    utterances, and the full transcript stays."""
+    if _size(whole) <= _MESSAGE_BYTES:
+        return whole
+    wordless = [msgspec.structs.replace(u, words=[]) for u in whole.utterances]
+    for utterances in (wordless, []):
+        smaller = msgspec.structs.replace(whole, utterances=utterances)
+        if _size(smaller) <= _MESSAGE_BYTES:
+            return smaller
+    return smaller
+
+
+def _size(value: Transcription) -> int:
+    return len(msgspec.json.encode(value))
+
+
+def metadata(fmt: AudioFormat, seconds: float, took: float) -> ResultMetadata:
+    """`seconds` of audio, `took` seconds from the first connection to the last word."""
+    return ResultMetadata(
+        audio_duration=seconds,
+        number_of_distinct_channels=fmt.channels,
+        billing_time=seconds * fmt.channels,
+        transcription_time=took,
+    )
+
+
+def final_result(whole: Transcription, facts: ResultMetadata) -> FinalResult:
+    return FinalResult(metadata=facts, transcription=whole)

@@ -1,0 +1,59 @@
+"""Events that must not be told before their time, in order within each channel."""
+
+from __future__ import annotations
+
+import heapq
+
+import trio
+
+from replay.sandbox.recognizers.base import Event
+
+
+class Signal:
+    """Wakes whoever waits at this moment. Look at the state first, then wait, without a
+    checkpoint between the two: then no change is missed."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class Schedule:
+    """Holds events back for as long as their delay says, on trio's clock."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, int, Event]] = []
+        self._count = 0
+        self._last: dict[int, float] = {}  # per channel: nothing overtakes
+        self._changed = Signal()
+        self._closed = False
+
+    def add(self, channel: int, event: Event) -> None:
+        due = max(trio.current_time() + event.delay, self._last.get(channel, 0.0))
+        self._last[channel] = due
+        heapq.heappush(self._heap, (due, self._count, channel, event))
+        self._count += 1
+        self._changed.set()
+
+    def close(self) -> None:
+        """No more will be added."""
+        self._closed = True
+        self._changed.set()
+
+    async def next(self) -> tuple[int, Event] | None:
+        """The next event with its channel, when its time has come; None after the last."""
+        while True:
+            if self._heap and self._heap[0][0] <= trio.current_time():
+                _, _, channel, event = heapq.heappop(self._heap)
+                return channel, event
+            if self._closed and not self._heap:
+                return None
+            deadline = self._heap[0][0] if self._heap else float("inf")
+            with trio.move_on_at(deadline):
+                await self._changed.wait()

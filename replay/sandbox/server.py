@@ -1,0 +1,165 @@
+"""The sandbox on a port: one listener, plain HTTP and websockets told apart by their head.
+
+Hypercorn serves the plain HTTP. Websockets are taken from it before it sees them, because it
+hides the client's close code and cannot be made to let go of a client that stopped reading.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+
+from replay.errors import MachineError
+from replay.sandbox.app import make_app
+from replay.sandbox.hub import Sandbox
+from replay.sandbox.memory import serve_stream
+
+_HEAD_BYTES = 1 << 16
+_HEAD_SECONDS = 30.0
+_READ = 1 << 16
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any that is free.
+
+    Raises:
+        MachineError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(256)
+        sock.setblocking(False)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = getattr(error, "strerror", None) or error
+        raise MachineError(
+            f"cannot listen on {host}:{port}: {reason}; use --port 0 for any free port"
+        ) from None
+    return sock
+
+
+def base_url(sock: socket.socket) -> str:
+    """Where `sock` can be reached."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def serving(sandbox: Sandbox, sock: socket.socket) -> AsyncIterator[str]:
+    """Serve `sandbox` on `sock` for as long as the block; gives the base URL.
+
+    At the end, open websockets are closed with 1001, and everything else is cut.
+    """
+    front = _Front(sandbox)
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, front.handle, [listener])
+        try:
+            yield base_url(sock)
+            with trio.move_on_after(sandbox.settings.close_grace):
+                await sandbox.go_away()
+        finally:
+            # Hypercorn shields its sends, so cancelling alone would wait for a client that
+            # does not read.
+            with trio.CancelScope(shield=True):
+                await front.cut()
+        nursery.cancel_scope.cancel()
+
+
+class _Front:
+    """Looks at the first request of each connection and hands the connection on."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        config = Config()
+        config.accesslog = config.errorlog = None
+        config.include_server_header = False
+        config.keep_alive_timeout = 65.0
+        # Hypercorn's types describe each message more exactly than starlette's do.
+        app = wrap_app(cast(Any, make_app(sandbox)), config.wsgi_max_body_size, "asgi")
+        self._http = partial(TCPServer, app, config, WorkerContext(None), ConnectionState({}))
+        self._streams: set[trio.SocketStream] = set()
+
+    async def handle(self, stream: trio.SocketStream) -> None:
+        self._streams.add(stream)
+        try:
+            await self._dispatch(stream)
+        finally:
+            self._streams.discard(stream)
+            await trio.aclose_forcefully(stream)
+
+    async def cut(self) -> None:
+        """Close every connection at once; a send that hangs in one ends with that."""
+        for stream in tuple(self._streams):
+            await trio.aclose_forcefully(stream)
+
+    async def _dispatch(self, stream: trio.SocketStream) -> None:
+        try:
+            with trio.fail_after(_HEAD_SECONDS):
+                head = await _read_head(stream)
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        if not head:
+            return
+        if _asks_for_websocket(head):
+            await serve_stream(self._sandbox, stream, head)
+        else:
+            await self._http(cast(Any, _Rewound(stream, head)))
+
+
+async def _read_head(stream: trio.SocketStream) -> bytes:
+    """Everything up to the end of the first request's head, and what came with it."""
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES:
+        data = await stream.receive_some(_READ)
+        if not data:
+            break
+        head += data
+    return head
+
+
+def _asks_for_websocket(head: bytes) -> bool:
+    for line in head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"upgrade":
+            return value.strip().lower() == b"websocket"
+    return False
+
+
+class _Rewound:
+    """A socket stream whose first bytes were read already and come again."""
+
+    def __init__(self, stream: trio.SocketStream, head: bytes) -> None:
+        self._stream = stream
+        self._head = head
+        self.socket = stream.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._head:
+            await trio.lowlevel.checkpoint()
+            size = max_bytes or len(self._head)
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,36 @@
+"""What the sandbox can be told; one value, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Attributes, times in seconds:
+
+    data: where sessions are kept; None for a directory that goes away with the sandbox.
+    api_key: the only key accepted; None accepts any, and none.
+    session_timeout: how long a session waits for its client to come back, both while audio is
+        owed and while results are.
+    unclaimed_timeout: how long a session waits for its first connection.
+    idle_timeout: without audio for this long, a connection is closed; None never.
+    max_seconds: audio after which a session ends as if stopped; None for no limit.
+    max_frame: larger frames are answered with close 1009. The service draws that line at 1 MiB,
+        but clients in the field send their whole buffer at once when they come back.
+    close_grace: how long a closing connection may take to take its last message.
+    outbox_bytes: when more than this waits for a client to read it, reading from it pauses.
+    """
+
+    data: Path | None = None
+    api_key: str | None = None
+    session_timeout: float = 120.0
+    unclaimed_timeout: float = 900.0
+    idle_timeout: float | None = float(IDLE_SECONDS)
+    max_seconds: float | None = float(SESSION_SECONDS)
+    max_frame: int = 32 << 20
+    close_grace: float = 1.0
+    outbox_bytes: int = 16 << 20
