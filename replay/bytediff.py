@@ -1,0 +1,218 @@
+"""Which stretches of one long byte string stand where in another, in linear time.
+
+Walk both from the front. Where they part, look for the next place in the recording whose bytes
+are somewhere in what was sent: blocks of the sent audio are indexed by hash, and a window slides
+over the recording byte by byte. Of the places found, the one that agrees for longest wins, and
+among equals the one that takes the fewest edits. Silence and other steady sound agrees with
+itself everywhere and says nothing about where it belongs, so windows in it are passed over; the
+place found behind it is then followed back through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+_Hashes = npt.NDArray[np.uint64]
+
+#: Length of a block and of the window, in bytes.
+BLOCK = 32
+#: Windows looked up in one go: at first, and at most.
+_BATCH = 1 << 10
+_BATCH_MAX = 1 << 20
+#: Agreement beyond this is not measured when places are compared.
+_FAR = 1 << 18
+#: Places compared at most, and how many neighbours on each side a block may offer.
+_PLACES = 64
+_NEIGHBOURS = 3
+_FACTORS = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93],
+    dtype=np.uint64,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`size` bytes of `recorded` from `at` on are those of `sent` from `offset` on."""
+
+    at: int
+    offset: int
+    size: int
+
+
+def runs(sent: Bytes, recorded: Bytes) -> list[Run]:
+    """The agreeing stretches, in the order of `recorded`; what lies between is in none of them."""
+    tail = _common_tail(sent, recorded)
+    index: _Index | None = None
+    found: list[Run] = []
+    i = j = 0
+    while j < len(recorded):
+        size = _agree(sent, i, recorded, j)
+        if size:
+            found.append(Run(j, i, size))
+            i, j = i + size, j + size
+        if j >= len(recorded):
+            break
+        place = _by_tail(sent, recorded, j, tail)
+        if place is None:
+            index = index or _Index(sent)
+            place = _resume(index, sent, recorded, i, j)
+        if place is None:
+            break
+        i, j = place
+    return found
+
+
+def _by_tail(sent: Bytes, recorded: Bytes, j: int, tail: int) -> tuple[int, int] | None:
+    """Where to go on if the rest of the recording is the end of what was sent.
+
+    The shortest explanation there is, and the only one that holds through steady sound.
+    """
+    left = len(recorded) - j
+    return (len(sent) - left, j) if left <= tail else None
+
+
+class _Index:
+    """Where in the sent audio each block stands."""
+
+    def __init__(self, sent: Bytes) -> None:
+        count = len(sent) // BLOCK
+        hashes = _hash(sent[: count * BLOCK].reshape(count, BLOCK))
+        order = np.argsort(hashes, kind="stable")
+        self.hashes = hashes[order]
+        self.offsets = order.astype(np.int64) * BLOCK
+
+    def spans(self, windows: _Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """For each window, from where to where in `offsets` its block is found."""
+        return (
+            np.searchsorted(self.hashes, windows, side="left"),
+            np.searchsorted(self.hashes, windows, side="right"),
+        )
+
+
+def _resume(index: _Index, sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
+    """Where both agree again at or after `j`: the place in each, or None to the end."""
+    steady: list[tuple[int, int]] = []
+    batch = _BATCH
+    start = j
+    while start + BLOCK <= len(recorded):
+        best: tuple[int, int, int, int] | None = None
+        tried: set[int] = set()
+        for at, offset in _places(index, recorded, start, min(start + batch, len(recorded)), i - j):
+            if offset - at in tried:
+                continue
+            tried.add(offset - at)
+            rank = _rank(sent, recorded, i, j, offset, at)
+            # Less than a block is a chance meeting of hashes.
+            if rank[0] >= BLOCK:
+                best = max(best or rank, rank)
+            if len(tried) >= _PLACES:
+                break
+        if best is not None:
+            return best[2], best[3]
+        steady = steady or _steady(index, recorded, start, min(start + batch, len(recorded)), i - j)
+        start += batch
+        batch = min(batch * 2, _BATCH_MAX)
+    # Nothing but steady sound to the end: any place of it is as good as another.
+    ranks = [_rank(sent, recorded, i, j, offset, at) for at, offset in steady]
+    return max(ranks)[2:] if ranks else None
+
+
+def _rank(
+    sent: Bytes, recorded: Bytes, i: int, j: int, offset: int, at: int
+) -> tuple[int, int, int, int]:
+    """How long both agree around a place, less what it costs to get there, and where it begins."""
+    back = _agree_back(sent, offset, recorded, at, at - j)
+    offset, at = offset - back, at - back
+    size = _agree(sent, offset, recorded, at, limit=_FAR)
+    return size, -(abs(offset - i) + at - j), offset, at
+
+
+def _places(
+    index: _Index, recorded: Bytes, start: int, end: int, shift: int
+) -> Iterator[tuple[int, int]]:
+    """Candidates for windows from `start` to `end` that are not steady: (recorded, sent)."""
+    hashes = _window_hashes(recorded, start, end)
+    first, last = index.spans(hashes)
+    telling = last > first
+    # A window like the one a block before it lies in steady sound.
+    telling[BLOCK:] &= hashes[BLOCK:] != hashes[:-BLOCK]
+    telling[:BLOCK] &= ~_constant(recorded, start, len(telling[:BLOCK]))
+    for k in np.flatnonzero(telling).tolist():
+        yield from _nearest(index, start + k, int(first[k]), int(last[k]), shift)
+
+
+def _steady(
+    index: _Index, recorded: Bytes, start: int, end: int, shift: int
+) -> list[tuple[int, int]]:
+    first, last = index.spans(_window_hashes(recorded, start, end))
+    hits = np.flatnonzero(last > first)[:1].tolist()
+    return [
+        place
+        for k in hits
+        for place in _nearest(index, start + k, int(first[k]), int(last[k]), shift)
+    ]
+
+
+def _nearest(
+    index: _Index, at: int, first: int, last: int, shift: int
+) -> Iterator[tuple[int, int]]:
+    """Of the places of one block, those nearest to where it would stand without an edit."""
+    middle = first + int(np.searchsorted(index.offsets[first:last], at + shift))
+    low, high = max(first, middle - _NEIGHBOURS), min(last, middle + _NEIGHBOURS)
+    for offset in index.offsets[low:high].tolist():
+        yield at, offset
+
+
+def _window_hashes(data: Bytes, start: int, end: int) -> _Hashes:
+    """The hash of every window that begins from `start` to `end`."""
+    piece = data[start : min(end + BLOCK - 1, len(data))]
+    if len(piece) < BLOCK:
+        return np.empty(0, dtype=np.uint64)
+    return _hash(np.lib.stride_tricks.sliding_window_view(piece, BLOCK))
+
+
+def _hash(rows: Bytes) -> _Hashes:
+    words = np.ascontiguousarray(rows).view(np.uint64)
+    mixed: _Hashes = np.zeros(len(words), dtype=np.uint64)
+    for column in range(BLOCK // 8):
+        mixed ^= words[:, column] * _FACTORS[column]
+        mixed = (mixed << np.uint64(29)) | (mixed >> np.uint64(35))
+    return mixed
+
+
+def _constant(data: Bytes, start: int, count: int) -> npt.NDArray[np.bool_]:
+    """Which of the first windows hold one 16-byte pattern twice, as steady sound does."""
+    half = BLOCK // 2
+    windows = np.lib.stride_tricks.sliding_window_view(
+        data[start : start + count + BLOCK - 1], BLOCK
+    )
+    return np.asarray((windows[:count, :half] == windows[:count, half:]).all(axis=1))
+
+
+def _agree(a: Bytes, i: int, b: Bytes, j: int, limit: int | None = None) -> int:
+    """How many bytes are the same from a[i] and b[j] on."""
+    most = min(len(a) - i, len(b) - j)
+    most = most if limit is None else min(most, limit)
+    done, step = 0, 1 << 10
+    while done < most:
+        step = min(step, most - done)
+        differ = a[i + done : i + done + step] != b[j + done : j + done + step]
+        if differ.any():
+            return done + int(differ.argmax())
+        done, step = done + step, min(step * 4, 1 << 20)
+    return done
+
+
+def _agree_back(a: Bytes, i: int, b: Bytes, j: int, limit: int) -> int:
+    """How many bytes are the same right before a[i] and b[j], up to `limit`."""
+    most = min(i, j, limit)
+    return _agree(a[i - most : i][::-1], 0, b[j - most : j][::-1], 0) if most else 0
+
+
+def _common_tail(a: Bytes, b: Bytes) -> int:
+    return _agree_back(a, len(a), b, len(b), min(len(a), len(b)))

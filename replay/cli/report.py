@@ -1,0 +1,36 @@
+"""`replay report`: render stored runs again, from their journals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone.")
+def command(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Measure stored runs again and show their summaries.
+
+    Every figure is made anew from the journal, so that an interrupted run reports too, and an old
+    one gets what newer versions measure. With several runs, --json prints one document after
+    the other.
+
+    \b
+    Example:  replay report runs/20261123-101500-demo
+    """
+    from rich.console import Console
+
+    from replay import rundir
+    from replay.report import json, text
+    from replay.summary import summarise
+
+    console = Console()
+    for path in runs:
+        run = rundir.load(path)
+        summary = summarise(run.timeline, run.compare())
+        if as_json:
+            click.echo(json.render(summary), nl=False)
+        else:
+            text.show(summary, console)

@@ -1,0 +1,244 @@
+"""How late everything came: from the plan (the headline) and from the send.
+
+From the plan: what came, less when the plan had the audio spoken; an outage or a late sender does
+not make words vanish or look fast. From the send: less when that audio was first handed to a
+socket; repeats do not count. Nothing is clamped. A negative word latency is counted and listed,
+and against true word times such a word earns no first-word time: it was guessed, not heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec import Struct
+
+from replay import words as word_times
+from replay.journal import Ended, StopSent
+from replay.statistics import RULE, Distribution, Floats, distribution, milliseconds
+from replay.timeline import Timeline
+from replay.utterances import Utterances
+from replay.wire.messages import EndSession, PostFinalTranscript, SpeechEnd
+from replay.words import Words
+
+_NS_PER_MS = 1e6
+_LISTED = 20
+#: A speech_end is taken for an utterance's when it lies within this of its end, in seconds.
+_SAME_END = 1.0
+
+
+class Latencies(Struct, kw_only=True):
+    """One origin's distributions, in ms.
+
+    ack: acknowledgement of each chunk. first_partial: from the utterance's first sound to its
+    first partial. partial_lag: how far a partial's end lies behind the audio cursor, which moves
+    evenly and not by chunks. word_first, word_stable, word_final: from the end of each word.
+    final: from the end of the utterance, with the service's own wait for silence;
+    final_forced: the same for finals that came after the stop was sent. endpointing: from the
+    end of the utterance to speech_end; decoding: from there to the final.
+    """
+
+    ack: Distribution
+    first_partial: Distribution
+    partial_lag: Distribution
+    word_first: Distribution
+    word_stable: Distribution
+    word_final: Distribution
+    final: Distribution
+    final_forced: Distribution
+    endpointing: Distribution
+    decoding: Distribution
+
+
+class Negative(Struct, kw_only=True):
+    """A word that came before it was said. `at`: its end, in seconds of audio."""
+
+    word: str
+    measure: str
+    ms: float
+    at: float
+
+
+class Latency(Struct, kw_only=True):
+    """`reference`: what words are measured against, true times or the service's own; `words_used`:
+    the share of its words that could be. `negative` counts, `negatives` lists the first."""
+
+    from_plan: Latencies
+    from_send: Latencies
+    end_of_session_ms: float | None
+    quantiles: str = RULE
+    reference: word_times.Anchor
+    words_used: float | None
+    negative: int
+    negatives: list[Negative]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Utterances with a final: offsets of their first sound and end, and when things came (ns)."""
+
+    onset: Floats
+    end: Floats
+    first_partial: Floats
+    final: Floats
+    forced: Floats
+    speech_end: Floats
+
+
+def measure(timeline: Timeline, utterances: Utterances) -> Latency:
+    """All latencies of a run."""
+    words = word_times.measure(timeline, utterances)
+    ends = _utterances(timeline, utterances, words)
+    negatives = _negatives(timeline, words)
+    return Latency(
+        from_plan=_latencies(timeline, utterances, words, ends, plan=True),
+        from_send=_latencies(timeline, utterances, words, ends, plan=False),
+        end_of_session_ms=_end_of_session(timeline),
+        reference=words.reference,
+        words_used=None if words.used is None else round(words.used, 4),
+        negative=len(negatives),
+        negatives=negatives[:_LISTED],
+    )
+
+
+def _latencies(
+    timeline: Timeline, utterances: Utterances, words: Words, ends: _Ends, *, plan: bool
+) -> Latencies:
+    origin = timeline.due if plan else timeline.first_sent
+    cursor = timeline.spoken if plan else timeline.handed_over
+    said = origin(words.ends)
+    first = words.column("first") - said
+    if words.reference == "words":
+        early = words.column("first") < timeline.due(words.ends)
+        first = np.where(early, np.nan, first)
+    spoken = origin(ends.end)
+    final = ends.final - spoken
+    return Latencies(
+        ack=_acks(timeline, plan=plan),
+        first_partial=milliseconds(ends.first_partial - origin(ends.onset)),
+        partial_lag=_lag(timeline, utterances, cursor),
+        word_first=milliseconds(first),
+        word_stable=milliseconds(words.column("stable") - said),
+        word_final=milliseconds(words.column("final") - said),
+        final=milliseconds(final[ends.forced == 0], _unfinished(timeline, utterances, origin)),
+        final_forced=milliseconds(final[ends.forced == 1]),
+        endpointing=milliseconds(ends.speech_end - spoken),
+        decoding=milliseconds(ends.final - ends.speech_end),
+    )
+
+
+def _acks(timeline: Timeline, *, plan: bool) -> Distribution:
+    """By chunk, not by acknowledgement: after an outage one of them answers for many chunks."""
+    ends = timeline.chunks.offset + timeline.chunks.size
+    since = timeline.chunks.due.astype(np.float64) if plan else timeline.first_sent(ends)
+    acked = timeline.acknowledged(ends)
+    return milliseconds(acked - since, (timeline.last - since)[np.isnan(acked)])
+
+
+def _lag(
+    timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
+) -> Distribution:
+    times, lags = partial_lags(timeline, utterances, cursor)
+    return distribution(lags * 1e3) if len(times) else Distribution()
+
+
+def partial_lags(
+    timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
+) -> tuple[Floats, Floats]:
+    """When each partial came (ns), and how far behind the cursor its end lay (s), by time."""
+    partials = sorted((p.t, p.end) for each in utterances.all for p in each.partials)
+    table = np.array(partials, dtype=np.float64).reshape(len(partials), 2)
+    times = table[:, 0]
+    reached = timeline.offset_of(table[:, 1]) / timeline.format.bytes_per_second
+    return times, cursor(times) - reached
+
+
+def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> _Ends:
+    """Where utterances begin and end: by their own words, or as the service says without any."""
+    finished = utterances.finished
+    onset = timeline.offset_of([final.start for _, final in finished])
+    end = timeline.offset_of([final.end for _, final in finished])
+    if words.reference == "words":
+        onset[:], end[:] = np.nan, np.nan
+    number = words.column("utterance").astype(np.int64)
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    closes = np.flatnonzero(np.diff(number, append=-1))
+    # Only an utterance's own first and last word say where it is: a neighbour's time is not theirs.
+    onset[number[begins]] = words.starts[begins]
+    end[number[closes]] = words.ends[closes]
+    stop = timeline.first(StopSent)
+    return _Ends(
+        onset=onset,
+        end=end,
+        first_partial=np.array(
+            [each.partials[0].t if each.partials else np.nan for each, _ in finished]
+        ),
+        final=np.array([final.t for _, final in finished], dtype=np.float64),
+        forced=np.array([stop is not None and final.t > stop.t for _, final in finished]),
+        speech_end=_speech_ends(timeline, utterances),
+    )
+
+
+def _speech_ends(timeline: Timeline, utterances: Utterances) -> Floats:
+    """When the speech_end nearest to each utterance's end came; NaN when none is near."""
+    said = [
+        (message.data.channel, message.data.time, heard.t)
+        for heard, message in timeline.messages(SpeechEnd)
+    ]
+    by_channel = {
+        channel: np.array(sorted((time, t) for c, time, t in said if c == channel))
+        for channel in {channel for channel, _, _ in said}
+    }
+    found = []
+    for utterance, final in utterances.finished:
+        table = by_channel.get(utterance.channel)
+        if table is None:
+            found.append(np.nan)
+            continue
+        at = int(np.searchsorted(table[:, 0], final.end))
+        near = min(
+            range(max(0, at - 1), min(len(table), at + 1)),
+            key=lambda row: abs(table[row, 0] - final.end),
+        )
+        found.append(table[near, 1] if abs(table[near, 0] - final.end) <= _SAME_END else np.nan)
+    return np.array(found, dtype=np.float64)
+
+
+def _unfinished(
+    timeline: Timeline, utterances: Utterances, origin: Callable[[Floats], Floats]
+) -> Floats:
+    """How long the finals that never came had been waited for when the run ended, in ns."""
+    ends = [each.partials[-1].end for each in utterances.all if each.final is None]
+    return timeline.last - origin(timeline.offset_of(np.array(ends, dtype=np.float64)))
+
+
+def _negatives(timeline: Timeline, words: Words) -> list[Negative]:
+    said = timeline.due(words.ends)
+    found: list[Negative] = []
+    for name in ("first", "stable", "final"):
+        late = words.column(name) - said
+        found += [
+            Negative(
+                word=words.emissions[k].word,
+                measure=f"word_{name}",
+                ms=round(float(late[k]) / _NS_PER_MS, 3),
+                at=round(float(words.ends[k]) / timeline.format.bytes_per_second, 3),
+            )
+            for k in np.flatnonzero(late < 0)
+        ]
+    return sorted(found, key=lambda each: (each.at, each.measure))
+
+
+def _end_of_session(timeline: Timeline) -> float | None:
+    """From the first stop sent to end_session; without lifecycle events to what stands for it."""
+    stop = timeline.first(StopSent)
+    over = [
+        heard.t
+        for kind in (EndSession, PostFinalTranscript)
+        for heard, _ in timeline.messages(kind)
+    ]
+    ended = timeline.first(Ended)
+    if not over and ended is not None and ended.outcome == "complete":
+        over = [ended.t]
+    return round((over[0] - stop.t) / _NS_PER_MS, 3) if stop and over else None

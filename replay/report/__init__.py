@@ -1,0 +1,1 @@
+"""How a summary looks: formatting only, nothing is computed here."""

@@ -1,0 +1,252 @@
+"""The summary for people: tables on a terminal, one fact a line anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from replay.statistics import Distribution
+from replay.summary import Summary
+
+_STYLES = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "unknown": "bold yellow",
+    "valid": "green",
+    "suspect": "yellow",
+    "invalid": "red",
+    "error": "red",
+    "warning": "yellow",
+    "info": "dim",
+}
+_MEASURES = {
+    "ack": "acknowledgement",
+    "first_partial": "first partial, from onset",
+    "partial_lag": "partial lag",
+    "word_first": "word first shown",
+    "word_stable": "word stable",
+    "word_final": "word final",
+    "final": "final, from end of speech",
+    "final_forced": "final after the stop",
+    "endpointing": "speech end noticed",
+    "decoding": "speech end to final",
+}
+_STEPS = {
+    "detect_ms": "noticed",
+    "backoff_ms": "waited",
+    "connect_ms": "connecting",
+    "down_ms": "down",
+    "flush_ms": "flushed",
+    "first_ack_ms": "1st ack",
+    "first_transcript_ms": "1st text",
+    "caught_up_ms": "caught up",
+}
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a summary in the form that fits the console."""
+    if console.is_terminal:
+        console.print(render(summary))
+        return
+    for line in lines(summary):
+        # Not `print`: that would wrap lines that a program is going to read.
+        console.out(line, highlight=False)
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """`name: value` lines; distributions as `figure=value` pairs; the same names as in the JSON."""
+    yield f"verdict: {summary.verdict}"
+    yield from (f"reason: {reason}" for reason in summary.reasons)
+    yield f"validity: {summary.validity.verdict}"
+    yield from (f"validity reason: {reason}" for reason in summary.validity.reasons)
+    yield f"source: {summary.source.name}"
+    yield f"target: {summary.target.kind} {summary.target.url}"
+    yield f"session: {summary.session.id}"
+    yield f"pacing.lateness_ms: {_figures(summary.pacing.lateness_ms)}"
+    yield f"pacing.drift_ppm: {_plain(summary.pacing.drift_ppm)}"
+    for origin, latencies in _origins(summary):
+        for name in _MEASURES:
+            yield f"latency.{origin}.{name}: {_figures(getattr(latencies, name))}"
+    yield f"latency.end_of_session_ms: {_plain(summary.latency.end_of_session_ms)}"
+    yield f"latency.reference: {summary.latency.reference}"
+    yield f"latency.words_used: {_plain(summary.latency.words_used)}"
+    yield f"latency.negative: {summary.latency.negative}"
+    for name in ("unstable_partial_word_ratio", "erasure"):
+        yield f"stability.{name}: {_plain(getattr(summary.stability, name))}"
+    for name, value in msgspec.structs.asdict(summary.audio).items():
+        if name != "ranges":
+            yield f"audio.{name}: {_plain(value)}"
+    for outage in summary.outages:
+        steps = " ".join(f"{name}={_plain(getattr(outage, name))}" for name in _STEPS)
+        resent = f"resent_bytes={outage.resent_bytes}"
+        yield f"outage: connection={outage.connection} cause={outage.cause} {steps} {resent}"
+    for finding in summary.findings:
+        yield f"finding: {finding.severity} {finding.invariant} {finding.detail}"
+    for name in ("finals", "words", "lost", "duplicated", "changed", "wer"):
+        yield f"transcript.{name}: {_plain(getattr(summary.transcript, name))}"
+    yield f"transcript.text: {summary.transcript.text}"
+
+
+def render(summary: Summary) -> RenderableType:
+    """The terminal's form: verdict first, then the figures, the text last."""
+    parts: list[RenderableType] = [_head(summary), "", _latency(summary), _below(summary)]
+    if summary.outages:
+        parts += ["", _outages(summary)]
+    if summary.findings:
+        parts += ["", _findings(summary)]
+    parts += [
+        "",
+        Padding(Text(summary.transcript.text or "(no transcript)"), (0, 1)),
+        _score(summary),
+    ]
+    return Group(*parts)
+
+
+def _head(summary: Summary) -> RenderableType:
+    head = Text.assemble(
+        (f" {summary.verdict.upper()} ", f"reverse {_STYLES[summary.verdict]}"),
+        " ",
+        (summary.source.name, "bold"),
+        f" → {summary.target.kind} ",
+        (summary.target.url, "dim"),
+        "  measurement ",
+        (summary.validity.verdict, _STYLES[summary.validity.verdict]),
+    )
+    reasons = [Text(f"   {reason}", style=_STYLES[summary.verdict]) for reason in summary.reasons]
+    notes = [
+        Text(f"   {reason}", style=_STYLES[summary.validity.verdict])
+        for reason in summary.validity.reasons
+        if reason not in summary.reasons
+    ]
+    return Group(head, *reasons, *notes)
+
+
+def _latency(summary: Summary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("latency, ms from the plan", no_wrap=True)
+    for name in ("n", "p50", "p90", "p95", "p99", "max"):
+        table.add_column(name, justify="right")
+    table.add_column("p50 from send", justify="right", style="dim")
+    for name, label in _MEASURES.items():
+        plan: Distribution = getattr(summary.latency.from_plan, name)
+        send: Distribution = getattr(summary.latency.from_send, name)
+        if plan.n:
+            table.add_row(label, *_row(plan), _ms(send.p50))
+    if table.row_count == 0:
+        return Text(" no latency was measured", style="yellow")
+    return table
+
+
+def _row(dist: Distribution) -> list[str]:
+    count = f"{dist.n} ({dist.censored} never)" if dist.censored else str(dist.n)
+    return [count, *(_ms(value) for value in (dist.p50, dist.p90, dist.p95, dist.p99, dist.max))]
+
+
+def _below(summary: Summary) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    late, words = summary.pacing.lateness_ms, summary.latency
+    against = "true word times" if words.reference == "words" else "the service's own word times"
+    grid.add_row(" words against", f"{against}, {_share(words.words_used)} usable")
+    grid.add_row(" end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
+    grid.add_row(
+        " stability",
+        f"{_share(summary.stability.unstable_partial_word_ratio)} of words taken back, "
+        f"erasure {_plain(summary.stability.erasure)}",
+    )
+    grid.add_row(
+        " pacing",
+        f"{summary.pacing.chunks} chunks of {summary.pacing.chunk_ms:g} ms, "
+        f"{summary.pacing.phase}; late p50 {_fine(late.p50)} p99 {_fine(late.p99)} "
+        f"max {_fine(late.max)} ms; drift {_plain(summary.pacing.drift_ppm)} ppm",
+    )
+    grid.add_row(" audio", _audio(summary))
+    if summary.resources.rss_bytes is not None:
+        grid.add_row(
+            " client",
+            f"{summary.resources.rss_bytes / 2**20:.0f} MiB, {summary.resources.fds} files, "
+            f"{_share(summary.resources.cpu_share)} of a core",
+        )
+    return grid
+
+
+def _audio(summary: Summary) -> Text:
+    audio = summary.audio
+    text = Text(f"{audio.sent_bytes:,} bytes sent, {audio.acked_bytes:,} acknowledged, ")
+    if audio.recorded_bytes is None:
+        return text.append("no recording to compare with", style="yellow")
+    text.append(f"{audio.recorded_bytes:,} recorded: ")
+    text.append(f"{audio.lost_bytes:,} lost", style="red" if audio.lost_bytes else "green")
+    text.append(f", {audio.repeated_bytes:,} repeated")
+    for name, value in (("foreign", audio.garbage_bytes), ("out of order", audio.reordered)):
+        if value:
+            text.append(f", {value:,} {name}", style="red")
+    return text
+
+
+def _outages(summary: Summary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("outage, ms", no_wrap=True)
+    for label in _STEPS.values():
+        table.add_column(label, justify="right")
+    table.add_column("resent", justify="right")
+    for outage in summary.outages:
+        name = f"connection {outage.connection} ({outage.fault or outage.cause})"
+        steps = [_ms(getattr(outage, step)) for step in _STEPS]
+        table.add_row(name, *steps, f"{outage.resent_bytes:,}")
+    return table
+
+
+def _findings(summary: Summary) -> RenderableType:
+    return Group(
+        *(
+            Text.assemble(
+                (f" {finding.severity:<8}", _STYLES[finding.severity]),
+                (f"{finding.invariant:<4}", "bold"),
+                finding.detail,
+            )
+            for finding in summary.findings
+        )
+    )
+
+
+def _score(summary: Summary) -> RenderableType:
+    found = summary.transcript
+    text = f" {found.words} words in {found.finals} finals"
+    if found.wer is not None:
+        text += (
+            f"; against the reference {found.wer:.1%} wrong: "
+            f"{found.lost} lost, {found.changed} changed, {found.duplicated} said twice"
+        )
+    return Text(text, style="dim")
+
+
+def _origins(summary: Summary) -> list[tuple[str, msgspec.Struct]]:
+    return [("from_plan", summary.latency.from_plan), ("from_send", summary.latency.from_send)]
+
+
+def _figures(dist: Distribution) -> str:
+    return " ".join(f"{k}={_plain(v)}" for k, v in msgspec.structs.asdict(dist).items())
+
+
+def _plain(value: float | str | None) -> str:
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}"
+
+
+def _fine(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,121 @@
+"""The one quantile rule, distributions that say how much they know, and robust slopes.
+
+Quantiles are nearest-rank: of n sorted values, the q-quantile is the one at rank ceil(q·n), so
+every figure shown is a value that happened. One is only given when the sample can carry it: the
+two-sided 95 % confidence interval of a quantile has an upper end at all only if 1 - q^n >= 0.975
+(order statistics, no assumption about the distribution), which asks for 36 values at p90, 72 at
+p95 and 368 at p99. The median is always given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+Floats = npt.NDArray[np.float64]
+
+RULE = "nearest-rank"
+
+_NS_PER_MS = 1e6
+_DIGITS = 3
+
+
+class Distribution(Struct, kw_only=True):
+    """A sample in figures; None where it is too small, or where a censored value decides.
+
+    `n` counts censored values too: things that never came, of which only a lower bound is known.
+    """
+
+    n: int = 0
+    min: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    censored: int = 0
+
+
+def smallest_sample(q: float) -> int:
+    """How many values the `q`-quantile takes before its 95 % interval has an upper end."""
+    return 1 if q <= 0.5 else math.ceil(math.log(0.025) / math.log(q))
+
+
+def quantile(ordered: Sequence[float] | Floats, q: float) -> float:
+    """The nearest-rank quantile of values sorted upwards; there must be at least one."""
+    # The subtraction keeps ranks such as 0.95 * 20 from being rounded up by a stray last bit.
+    rank = math.ceil(q * len(ordered) - 1e-9)
+    return float(ordered[max(rank, 1) - 1])
+
+
+def distribution(
+    values: Sequence[float] | Floats, censored: Sequence[float] | Floats = ()
+) -> Distribution:
+    """Sum up a sample, in its own unit, rounded to three digits.
+
+    Args:
+        values: what was measured; NaN stands for "does not apply" and is left out.
+        censored: lower bounds of what never came. They stand in the order at their bound, and
+            no figure is given that one of them could still move.
+    """
+    known = _clean(values)
+    bounds = _clean(censored)
+    n = len(known) + len(bounds)
+    if n == 0:
+        return Distribution()
+    ordered = np.sort(np.concatenate((known, bounds)))
+    limit = float(bounds.min()) if len(bounds) else math.inf
+
+    def at(q: float) -> float | None:
+        if n < smallest_sample(q):
+            return None
+        value = quantile(ordered, q)
+        return None if value >= limit else round(value, _DIGITS)
+
+    exact = len(bounds) == 0
+    return Distribution(
+        n=n,
+        min=round(float(ordered[0]), _DIGITS) if ordered[0] < limit else None,
+        p50=at(0.5),
+        p90=at(0.9),
+        p95=at(0.95),
+        p99=at(0.99),
+        max=round(float(ordered[-1]), _DIGITS) if exact else None,
+        mean=round(float(known.mean()), _DIGITS) if exact else None,
+        censored=len(bounds),
+    )
+
+
+def milliseconds(nanoseconds: Floats, censored: Floats | Sequence[float] = ()) -> Distribution:
+    """The distribution, in ms, of durations in ns."""
+    bounds = np.asarray(censored, dtype=np.float64) / _NS_PER_MS
+    return distribution(np.asarray(nanoseconds, dtype=np.float64) / _NS_PER_MS, bounds)
+
+
+def slope(x: Floats, y: Floats, blocks: int = 300) -> float | None:
+    """The Theil-Sen slope of `y` over `x`: the median of the slopes of all pairs.
+
+    Long series are first reduced to the medians of at most `blocks` runs of neighbours, so that
+    the pairs stay few. None when all `x` are the same.
+    """
+    if len(x) > blocks:
+        cuts = np.linspace(0, len(x), blocks + 1).astype(int)
+        spans = list(pairwise(cuts))
+        x = np.array([np.median(x[a:b]) for a, b in spans])
+        y = np.array([np.median(y[a:b]) for a, b in spans])
+    first, second = np.triu_indices(len(x), 1)
+    run = x[second] - x[first]
+    rise = (y[second] - y[first])[run != 0]
+    run = run[run != 0]
+    return float(np.median(rise / run)) if len(run) else None
+
+
+def _clean(values: Sequence[float] | Floats) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    return array[~np.isnan(array)]

@@ -1,0 +1,214 @@
+"""One run in figures and one word: the form of `summary.json`, and the verdict.
+
+Pass asks for all of it: the session complete, nothing lost, the result in hand, and a valid
+measurement. Fail takes evidence. Everything in between is unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from replay import (
+    continuity,
+    journal,
+    latency,
+    outages,
+    pacing,
+    resources,
+    stability,
+    transcript,
+    utterances,
+    validity,
+)
+from replay.continuity import Comparison, Finding, Range
+from replay.timeline import Timeline
+from replay.wire.http import Job, redact
+from replay.wire.messages import PostFinalTranscript, PostTranscript
+
+SCHEMA = 1
+
+Verdict = Literal["pass", "fail", "unknown"]
+
+
+class Target(Struct, kw_only=True):
+    kind: str
+    url: str
+    region: str | None
+
+
+class Source(Struct, kw_only=True):
+    name: str
+    seconds: float | None
+    sha256: str | None
+
+
+class Audio(Struct, kw_only=True):
+    """Bytes of session audio; None where no recording was there to compare with."""
+
+    sent_bytes: int
+    acked_bytes: int
+    recorded_bytes: int | None = None
+    lost_bytes: int | None = None
+    repeated_bytes: int | None = None
+    reordered: int | None = None
+    garbage_bytes: int | None = None
+    ranges: list[Range] = msgspec.field(default_factory=list)
+
+
+class Faults(Struct, kw_only=True):
+    asked: int = 0
+    fired: int = 0
+    events: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
+class Session(Struct, kw_only=True):
+    """`outcome`: how it ended for the client; `status`: what the service says of the job."""
+
+    id: str
+    outcome: str | None
+    status: str | None
+    close_code: int | None
+    reconnects: int
+    posts: int
+    post_processing: bool
+    result_fetched: bool
+
+
+class Summary(Struct, kw_only=True):
+    """Everything `summary.json` holds. Times in ms; audio in bytes and seconds."""
+
+    schema: int = SCHEMA
+    replay_version: str
+    verdict: Verdict
+    reasons: list[str]
+    seed: int | None
+    target: Target
+    source: Source
+    validity: validity.Validity
+    pacing: pacing.Pacing
+    latency: latency.Latency
+    stability: stability.Stability
+    audio: Audio
+    transcript: transcript.Transcript
+    outages: list[outages.Outage]
+    faults: Faults
+    session: Session
+    resources: resources.Resources
+    findings: list[Finding]
+
+
+def summarise(timeline: Timeline, comparison: Comparison | None) -> Summary:
+    """Fold a run; `comparison` is of the audio sent with the recording, if there is one."""
+    header = timeline.header
+    spoken = utterances.gather(timeline)
+    late = latency.measure(timeline, spoken)
+    summary = Summary(
+        replay_version=header.replay_version,
+        verdict="unknown",
+        reasons=[],
+        seed=header.seed,
+        target=Target(
+            kind=header.target.kind, url=redact(header.target.url), region=header.target.region
+        ),
+        source=Source(
+            name=header.source.name, seconds=header.source.seconds, sha256=header.source.sha256
+        ),
+        validity=validity.judge(timeline, late),
+        pacing=pacing.measure(timeline),
+        latency=late,
+        stability=stability.measure(spoken),
+        audio=_audio(timeline, comparison),
+        transcript=transcript.measure(timeline, spoken),
+        outages=outages.measure(timeline, spoken),
+        faults=Faults(),
+        session=_session(timeline),
+        resources=resources.measure(timeline),
+        findings=continuity.findings(timeline, comparison),
+    )
+    summary.verdict, summary.reasons = _verdict(timeline, summary)
+    return summary
+
+
+def _audio(timeline: Timeline, comparison: Comparison | None) -> Audio:
+    audio = Audio(sent_bytes=timeline.sent, acked_bytes=int(timeline.acks.upto.max(initial=0)))
+    if comparison is not None:
+        audio.recorded_bytes = comparison.recorded_bytes
+        audio.lost_bytes = comparison.lost_bytes
+        audio.repeated_bytes = comparison.repeated_bytes
+        audio.reordered = comparison.reordered_bytes
+        audio.garbage_bytes = comparison.garbage_bytes
+        audio.ranges = comparison.ranges
+    return audio
+
+
+def _session(timeline: Timeline) -> Session:
+    opened = [init for init in timeline.all(journal.Init) if init.id]
+    job = _job(timeline)
+    ended = timeline.final(journal.Ended)
+    lost = timeline.final(journal.Lost)
+    connections = {entry.connection for entry in timeline.all(journal.Connected)}
+    processed = [*timeline.messages(PostTranscript), *timeline.messages(PostFinalTranscript)]
+    return Session(
+        id=opened[-1].id if opened else job.id if job else "",
+        outcome=ended.outcome if ended else None,
+        status=job.status if job else None,
+        close_code=ended.code if ended and ended.code else lost.code if lost else None,
+        reconnects=max(len(connections) - 1, 0),
+        posts=len(timeline.all(journal.Init)),
+        post_processing=bool(processed) or bool(job and job.result),
+        result_fetched=bool(job and job.ended),
+    )
+
+
+def _job(timeline: Timeline) -> Job | None:
+    result = timeline.final(journal.Result)
+    if result is None:
+        return None
+    try:
+        return msgspec.json.decode(result.body, type=Job)
+    except msgspec.DecodeError:
+        return None
+
+
+def _verdict(timeline: Timeline, summary: Summary) -> tuple[Verdict, list[str]]:
+    failed = _failures(timeline, summary)
+    if failed:
+        return "fail", failed
+    unsure = _doubts(timeline, summary)
+    if unsure:
+        return "unknown", unsure
+    return "pass", []
+
+
+def _failures(timeline: Timeline, summary: Summary) -> list[str]:
+    reasons = [each.detail for each in summary.findings if each.severity == "error"]
+    ended = timeline.final(journal.Ended)
+    if ended is not None and ended.outcome in ("gave_up", "refused", "timeout"):
+        what = {"gave_up": "given up", "refused": "refused", "timeout": "never finished"}
+        reasons.append(
+            f"the session was {what[ended.outcome]}" + (ended.detail and f": {ended.detail}")
+        )
+    if summary.session.status == "error":
+        reasons.append("the service reports the session as failed")
+    return reasons
+
+
+def _doubts(timeline: Timeline, summary: Summary) -> list[str]:
+    reasons = []
+    if not timeline.finished:
+        reasons.append("the journal was cut short")
+    if timeline.all(journal.Interrupted):
+        reasons.append("the run was interrupted")
+    if summary.session.outcome is None:
+        reasons.append("the session did not come to an end")
+    if not (summary.session.result_fetched or timeline.messages(PostFinalTranscript)):
+        reasons.append("the final result was not fetched")
+    missing = summary.audio.sent_bytes - summary.audio.acked_bytes
+    if summary.audio.recorded_bytes is None and missing > 0:
+        reasons.append(f"{missing} bytes were not acknowledged, and no recording was fetched")
+    if summary.validity.verdict == "invalid":
+        reasons += summary.validity.reasons[:1]
+    return reasons

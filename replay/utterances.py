@@ -1,0 +1,95 @@
+"""The transcripts of a session, gathered into utterances.
+
+Words are compared folded (no case, no punctuation). A final that comes a second time, as a
+service may send it after a reconnection, is counted and otherwise left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replay.align import fold
+from replay.timeline import Timeline
+from replay.wire.messages import Transcript, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One transcript message: when it came, on which connection, and what it showed.
+
+    `raw` and `words` are the same words as written and folded; `ends` their times by the service
+    in seconds, or empty when it gave none; `start` and `end` those of the utterance.
+    """
+
+    t: int
+    connection: int
+    text: str
+    raw: tuple[str, ...]
+    words: tuple[str, ...]
+    starts: tuple[float, ...]
+    ends: tuple[float, ...]
+    start: float
+    end: float
+
+
+@dataclass(slots=True)
+class Utterance:
+    """All versions of one utterance; `final` is None when none came."""
+
+    id: str
+    channel: int
+    language: str = ""
+    partials: list[Version] = field(default_factory=list)
+    final: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Utterances:
+    """Every utterance in the order of its first message; `repeated` counts finals sent again."""
+
+    all: list[Utterance]
+    repeated: int
+
+    @property
+    def finished(self) -> list[tuple[Utterance, Version]]:
+        """Those with a final, by channel and by when they were spoken."""
+        pairs = [(each, each.final) for each in self.all if each.final is not None]
+        return sorted(pairs, key=lambda pair: (pair[0].channel, pair[1].start))
+
+
+def gather(timeline: Timeline) -> Utterances:
+    """Fold the transcript messages of a run."""
+    found: dict[tuple[int, str], Utterance] = {}
+    repeated = 0
+    for heard, message in timeline.messages(Transcript):
+        data, spoken = message.data, message.data.utterance
+        key = (spoken.channel, data.id)
+        utterance = found.setdefault(key, Utterance(data.id, spoken.channel, spoken.language))
+        if utterance.final is not None:
+            repeated += data.is_final
+            continue
+        version = _version(heard.t, heard.connection, message)
+        if data.is_final:
+            utterance.final = version
+        else:
+            utterance.partials.append(version)
+    return Utterances(list(found.values()), repeated)
+
+
+def _version(t: int, connection: int, message: Transcript) -> Version:
+    spoken = message.data.utterance
+    timed: list[Word] = [word for word in spoken.words if fold(word.word)]
+    raw = tuple(word.word.strip() for word in timed)
+    if not timed:
+        raw = tuple(word for word in spoken.text.split() if fold(word))
+    return Version(
+        t=t,
+        connection=connection,
+        text=spoken.text.strip(),
+        raw=raw,
+        words=tuple(fold(word) for word in raw),
+        starts=tuple(word.start for word in timed),
+        ends=tuple(word.end for word in timed),
+        start=spoken.start,
+        end=spoken.end,
+    )

@@ -1,0 +1,115 @@
+"""Whether the figures of a run say something about the service, or about the instrument.
+
+A run is invalid when its own disturbances reach the size of what it claims to measure, and
+suspect when they could colour it. The bound is a tenth of the smallest transcript latency
+measured at the median, but not under 5 ms, below which no claim is made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from replay import pacing
+from replay.journal import Interrupted, Stall
+from replay.latency import Latency
+from replay.statistics import quantile, smallest_sample
+from replay.timeline import Timeline
+
+_NS_PER_MS = 1e6
+_FLOOR_MS = 5.0
+_SHARE = 0.1
+#: A loop that stood still for this share of the run measured mostly itself.
+_STALLED_SHARE = 0.01
+
+Verdict = Literal["valid", "suspect", "invalid"]
+
+
+class Validity(Struct, kw_only=True):
+    """`bound_ms`: the own lateness that this run could bear."""
+
+    verdict: Verdict
+    reasons: list[str]
+    bound_ms: float
+
+
+def judge(timeline: Timeline, latency: Latency) -> Validity:
+    """Weigh everything that the journal knows about the instrument itself."""
+    bound = _bound(latency)
+    invalid = [*_pace(timeline, bound), *_stalled(timeline)]
+    suspect = [
+        *_speed(timeline),
+        *_disturbed(timeline, bound),
+        *_sample(latency),
+        *_ending(timeline),
+    ]
+    verdict: Verdict = "invalid" if invalid else "suspect" if suspect else "valid"
+    return Validity(verdict=verdict, reasons=invalid + suspect, bound_ms=round(bound, 3))
+
+
+def _bound(latency: Latency) -> float:
+    plan = latency.from_plan
+    claims = (plan.first_partial, plan.partial_lag, plan.word_first, plan.word_final, plan.final)
+    medians = [claim.p50 for claim in claims if claim.p50 is not None]
+    return max([_FLOOR_MS] + [_SHARE * min(medians)] * bool(medians))
+
+
+def _pace(timeline: Timeline, bound: float) -> list[str]:
+    if not len(timeline.chunks.t):
+        return ["no audio was played"]
+    if timeline.header.plan.speed == 0:
+        return ["played without pacing: not a latency measurement"]
+    # The decision takes the plain rank even where the sample is too small to publish it.
+    late = quantile(np.sort(pacing.lateness_ms(timeline)), 0.99)
+    if late > bound:
+        return [f"own chunks were up to {late:.1f} ms late (p99); this run bears {bound:.1f} ms"]
+    return []
+
+
+def _stalled(timeline: Timeline) -> list[str]:
+    stalls = timeline.all(Stall)
+    total = sum(stall.lasted for stall in stalls)
+    if total > _STALLED_SHARE * max(timeline.last - timeline.zero, 1):
+        return [
+            f"the event loop stood still {len(stalls)} times, {total / _NS_PER_MS:.0f} ms in all"
+        ]
+    return []
+
+
+def _speed(timeline: Timeline) -> list[str]:
+    speed = timeline.header.plan.speed
+    if speed in (0, 1):
+        return []
+    return [f"played at {speed:g} times real time, which no live speaker does"]
+
+
+def _disturbed(timeline: Timeline, bound: float) -> list[str]:
+    found = []
+    longest = max((stall.lasted for stall in timeline.all(Stall)), default=0) / _NS_PER_MS
+    if longest > bound:
+        found.append(f"the event loop stood still for {longest:.1f} ms at once")
+    held = np.sort(timeline.frames.done - timeline.frames.t) / _NS_PER_MS
+    if len(held) and quantile(held, 0.99) > bound:
+        found.append(f"the socket held frames back for up to {quantile(held, 0.99):.1f} ms (p99)")
+    return found
+
+
+def _sample(latency: Latency) -> list[str]:
+    found = []
+    if latency.negative:
+        what = "true" if latency.reference == "words" else "the service's own"
+        found.append(f"{latency.negative} word times lie before {what} end of the word")
+    n = latency.from_plan.word_final.n
+    if n == 0:
+        found.append("no word was measured")
+    elif n < smallest_sample(0.9):
+        found.append(f"only {n} words were measured: too few for any percentile but the median")
+    return found
+
+
+def _ending(timeline: Timeline) -> list[str]:
+    if not timeline.finished:
+        return ["the journal was cut short"]
+    return ["the run was interrupted"] * bool(timeline.all(Interrupted))
