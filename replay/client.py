@@ -25,24 +25,22 @@ from typing import IO, Any, Literal
 import trio
 
 from replay import journal as j
-from replay.errors import ConnectFailed, ConnectionLost, ReplayError
-from replay.ledger import Finding
+from replay.connector import Connector
+from replay.errors import ReplayError
 from replay.opening import init, request_body
 from replay.recorder import ListRecorder, Recorder
-from replay.session import Outcome, Over, Policy, Retry, SendAudio, SendStop, Session, Wait
+from replay.session import Outcome, Over, Policy, Session
 from replay.spill import Spill
 from replay.tasks import open_flat_nursery
-from replay.transport import Service, Wire
+from replay.transport import Service
 from replay.wire import config as c
 from replay.wire import http
 from replay.wire import messages as m
-from replay.wire.closing import ABNORMAL, NORMAL
+from replay.wire.closing import NORMAL
 
-#: A connection without traffic is asked for a sign of life so often, in seconds.
-_PING_SECONDS = 10.0
 _POLL_SECONDS = 0.5
-#: Of each kind of finding so many are journalled; a broken peer must not fill the disk.
-_FINDINGS_EACH = 100
+#: A session that was not stopped may not end for long: its job is asked for during so many seconds.
+_UNSTOPPED_PATIENCE = 10.0
 
 Ending = Literal["complete", "recovered", "gave_up", "refused", "interrupted", "timeout"]
 
@@ -87,18 +85,13 @@ class LiveSession:
         self.config = config
         self.result: m.FinalResult | None = None
         self.ended: Ended | None = None
-        self.opened = trio.Event()
         self._service = service
         self._ticket = ticket
         self._session = session
         self._recorder = recorder
         self._spill = spill
-        self._wire: Wire | None = None
-        self._wake = trio.Event()
-        self._moved = trio.Event()
         self._out, self._in = trio.open_memory_channel[m.Received](float("inf"))
-        self._aborted: Literal["silence", "ping", "timeout", "ended"] | None = None
-        self._findings: dict[str, int] = {}
+        self._connector = Connector(service, ticket.url, session, recorder, spill, self._out)
 
     # ------------------------------------------------------------ for the caller
 
@@ -110,16 +103,18 @@ class LiveSession:
             MachineError: the disk took no more of a long backlog.
         """
         self._session.push(data)
-        self._wake.set()
-        for offset, piece in self._session.buffer.overflow(self._session.policy.memory_limit):
+        self._connector.wake.set()
+        buffer = self._session.buffer
+        for offset, piece in buffer.overflow(self._session.policy.memory_limit):
             await self._spill.write(offset, piece)
+            buffer.spilled(offset + len(piece))
 
     def stop(self) -> None:
         """There is no more audio: ask the service to finish. May be called at any time."""
         if not self._session.stop_owed:
             self._recorder.write(j.StopAsked(t=self._recorder.now()))
         self._session.stop()
-        self._wake.set()
+        self._connector.wake.set()
 
     @property
     def unsent(self) -> int:
@@ -129,8 +124,12 @@ class LiveSession:
     async def wait_unsent_at_most(self, size: int) -> None:
         """Wait until no more than `size` bytes wait for the network, or the session is over."""
         while self.unsent > size and self.ended is None:
-            self._moved = trio.Event()
-            await self._moved.wait()
+            self._connector.moved = trio.Event()
+            await self._connector.moved.wait()
+
+    async def wait_opened(self) -> None:
+        """Wait for the first connection."""
+        await self._connector.opened.wait()
 
     def __aiter__(self) -> LiveSession:
         return self
@@ -152,18 +151,18 @@ class LiveSession:
 
     async def leave(self) -> None:
         """Close the connection in the way that lets the service finish the session by itself."""
-        if self._wire is not None:
-            self._aborted = "ended"
-            await self._wire.close(NORMAL)
+        if self._connector.wire is not None:
+            self._connector.aborted = "ended"
+            await self._connector.wire.close(NORMAL)
 
-    # ------------------------------------------------------------ connections
+    # ------------------------------------------------------------ the end
 
     async def run(self) -> None:
         """Keep the session connected until it is over, then fetch what it came to."""
         with self._out:
-            over = await self._connect_until_over()
+            over = await self._connector.run()
             self.ended = await self._settle(over)
-            self._moved.set()
+            self._connector.moved.set()
             self._recorder.write(
                 j.Ended(
                     t=self._recorder.now(),
@@ -173,244 +172,13 @@ class LiveSession:
                 )
             )
 
-    async def _connect_until_over(self) -> Over:
-        while True:
-            step = await self._attempt()
-            if isinstance(step, Over):
-                return step
-            self._recorder.write(
-                j.Backoff(
-                    t=self._recorder.now(),
-                    until=self._recorder.at(step.at),
-                    attempt=step.attempt,
-                )
-            )
-            await trio.sleep_until(step.at)
-
-    async def _attempt(self) -> Retry | Over:
-        session, recorder = self._session, self._recorder
-        attempt, connection = session.connecting(), session.connections + 1
-        recorder.write(j.Connecting(t=recorder.now(), connection=connection, attempt=attempt))
-        deadline = trio.current_time() + session.policy.connect_timeout
-        step: Retry | Over | None = None
-        try:
-            async with self._service.dial(self._ticket.url, deadline) as wire:
-                step = await self._use(wire, attempt)
-        except ConnectFailed as error:
-            recorder.write(
-                j.ConnectRefused(
-                    t=recorder.now(),
-                    connection=connection,
-                    attempt=attempt,
-                    error=str(error),
-                    status=error.status,
-                    retry_after=error.retry_after,
-                )
-            )
-            step = session.refused(
-                trio.current_time(),
-                status=error.status,
-                retry_after=error.retry_after,
-                reason=str(error),
-            )
-        except ConnectionLost as lost:
-            # The connection broke down from inside while it was used.
-            step = step or self._lost(lost)
-        finally:
-            self._wire = None
-        return step
-
-    async def _use(self, wire: Wire, attempt: int) -> Retry | Over:
-        resume_at = self._session.opened(trio.current_time())
-        self._recorder.write(
-            j.Connected(
-                t=self._recorder.now(),
-                connection=self._session.connections,
-                attempt=attempt,
-                resume_at=resume_at,
-                tcp_ns=round(wire.steps.tcp * 1e9),
-                tls_ns=round(wire.steps.tls * 1e9),
-                upgrade_ns=round(wire.steps.upgrade * 1e9),
-            )
-        )
-        self._wire = wire
-        self.opened.set()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send, wire)
-            nursery.start_soon(self._watch, wire)
-            nursery.start_soon(self._ping, wire)
-            lost = await self._receive(wire)
-            nursery.cancel_scope.cancel()
-        return self._lost(lost)
-
-    def _lost(self, lost: ConnectionLost) -> Retry | Over:
-        cause = self._aborted or ("wire" if lost.code == ABNORMAL else "closed")
-        self._aborted = None
-        self._recorder.write(
-            j.Lost(
-                t=self._recorder.now(),
-                connection=self._session.connections,
-                code=lost.code,
-                cause=cause,
-                reason=lost.reason,
-                unacked=self._session.ledger.in_flight,
-            )
-        )
-        if cause == "timeout":
-            return self._session.timed_out()
-        return self._session.lost(trio.current_time(), lost.code, lost.reason)
-
-    # ------------------------------------------------------------ the tasks of one connection
-
-    async def _send(self, wire: Wire) -> None:
-        session = self._session
-        while True:
-            action = session.next_send(trio.current_time())
-            if session.caught_up():
-                self._recorder.write(
-                    j.CaughtUp(t=self._recorder.now(), connection=session.connections)
-                )
-            try:
-                match action:
-                    case SendAudio():
-                        await self._send_audio(wire, action)
-                    case SendStop():
-                        await self._send_stop(wire, action)
-                    case Wait(until=until):
-                        with trio.move_on_at(until):
-                            await self._wake.wait()
-                        self._wake = trio.Event()
-            except ConnectionLost:
-                return  # the receiver sees it too, and says so
-
-    async def _send_audio(self, wire: Wire, action: SendAudio) -> None:
-        stop = action.offset + action.size
-        data = self._session.buffer.read(action.offset, stop)
-        if data is None:
-            data = await self._spill.read(action.offset, action.size)
-        as_text = self._session.policy.json_frames or not data
-        frame = m.audio_frame(data) if as_text else data
-        now = trio.current_time()
-        self._session.record_sent(action, now)
-        await wire.send(frame)
-        self._moved.set()
-        self._recorder.write(
-            j.Frame(
-                t=self._recorder.at(now),
-                done=self._recorder.now(),
-                connection=self._session.connections,
-                offset=action.offset,
-                size=action.size,
-            )
-        )
-
-    async def _send_stop(self, wire: Wire, action: SendStop) -> None:
-        now = trio.current_time()
-        self._session.record_sent(action, now)
-        await wire.send(m.STOP_RECORDING)
-        self._recorder.write(
-            j.StopSent(
-                t=self._recorder.at(now),
-                done=self._recorder.now(),
-                connection=self._session.connections,
-            )
-        )
-
-    async def _receive(self, wire: Wire) -> ConnectionLost:
-        while True:
-            try:
-                stamp, frame = await wire.receive()
-            except ConnectionLost as lost:
-                return lost
-            self._take(stamp, frame)
-
-    def _take(self, stamp: float, frame: str | bytes) -> None:
-        message = m.decode(frame)
-        findings = self._session.received(message, stamp)
-        t = self._recorder.at(stamp)
-        if isinstance(message, m.AudioAck) and message.acknowledged and message.data is not None:
-            start, end = message.data.byte_range
-            self._recorder.write(
-                j.Ack(
-                    t=t,
-                    connection=self._session.connections,
-                    start=start,
-                    end=end,
-                    upto=self._session.ledger.acked,
-                    created_at=message.created_at,
-                )
-            )
-        else:
-            self._record_message(t, frame)
-        self.report(findings)
-        if isinstance(message, m.PostFinalTranscript):
-            self.result = message.data
-        if not isinstance(message, m.AudioAck):
-            self._out.send_nowait(message)
-        self._wake.set()
-
-    def _record_message(self, t: int, frame: str | bytes) -> None:
-        body = j.raw(frame)
-        connection = self._session.connections
-        if body is None:
-            text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-            self._recorder.write(j.Received(t=t, connection=connection, text=text))
-        else:
-            self._recorder.write(j.Received(t=t, connection=connection, body=body))
-
-    def report(self, findings: list[Finding]) -> None:
-        """Put findings into the journal, each kind up to a limit."""
-        for finding in findings:
-            seen = self._findings[finding.invariant] = 1 + self._findings.get(finding.invariant, 0)
-            if seen <= _FINDINGS_EACH:
-                self._recorder.write(
-                    j.Observation(
-                        t=self._recorder.now(),
-                        invariant=finding.invariant,
-                        severity=finding.severity,
-                        detail=finding.detail,
-                        at=dict(finding.at),
-                    )
-                )
-
-    async def _watch(self, wire: Wire) -> None:
-        """End a connection that acknowledges nothing any more, or the waiting for its end."""
-        pause = self._session.policy.ack_timeout / 5
-        while True:
-            now = trio.current_time()
-            silent_at, ends_at = self._session.silent_at(), self._session.ends_at()
-            if now >= min(silent_at, ends_at):
-                self._aborted = "silence" if silent_at <= ends_at else "timeout"
-                await wire.abort()
-                return
-            await trio.sleep_until(min(silent_at, ends_at, now + pause))
-
-    async def _ping(self, wire: Wire) -> None:
-        """End a connection that does not answer, also when no acknowledgement is due."""
-        while True:
-            await trio.sleep(_PING_SECONDS)
-            answered = False
-            try:
-                with trio.move_on_after(self._session.policy.ack_timeout):
-                    await wire.ping()
-                    answered = True
-            except ConnectionLost:
-                return
-            if not answered:
-                self._aborted = "ping"
-                await wire.abort()
-                return
-
-    # ------------------------------------------------------------ the end
-
     async def _settle(self, over: Over) -> Ended:
         """Fetch the job, and say how the session ended."""
         stopped = self._session.stop_acked or over.outcome is Outcome.COMPLETE
-        patience = self._session.policy.end_timeout if stopped else _PING_SECONDS
+        patience = self._session.policy.end_timeout if stopped else _UNSTOPPED_PATIENCE
         job = await self._fetch_job(trio.current_time() + patience)
         done = job is not None and job.ended
-        if job is not None and job.result is not None and self.result is None:
-            self.result = job.result
+        self.result = self._connector.final or (job.result if job is not None else None)
         match over.outcome:
             case Outcome.COMPLETE:
                 return Ended("complete", over.code, over.detail)

@@ -34,8 +34,8 @@ class AudioBuffer:
     """Bytes by absolute offset, in the pieces they came in; freed from the front.
 
     Pieces are kept, never joined or copied until somebody reads across a border. Beyond `limit`
-    bytes in memory `overflow` hands out the oldest pieces; the caller puts them elsewhere, and
-    `read` answers None for what is there.
+    bytes in memory `overflow` names the oldest pieces; once the caller has put them elsewhere and
+    said so, `read` answers None for them.
     """
 
     def __init__(self) -> None:
@@ -89,11 +89,20 @@ class AudioBuffer:
         self.memory_start = max(self.memory_start, self.start)
 
     def overflow(self, limit: int) -> list[tuple[int, bytes]]:
-        """The oldest pieces beyond `limit` bytes in memory, as (offset, bytes), taken out."""
-        taken: list[tuple[int, bytes]] = []
-        while self.in_memory > limit and len(self._pieces) > 1:
-            taken.append(self._drop_first())
-        return taken
+        """The oldest pieces beyond `limit` bytes in memory, as (offset, bytes); see `spilled`."""
+        excess = self.in_memory - limit
+        found: list[tuple[int, bytes]] = []
+        for offset, data in self._pieces:
+            if excess <= 0:
+                break
+            found.append((offset, data))
+            excess -= len(data)
+        return found
+
+    def spilled(self, upto: int) -> None:
+        """What `overflow` gave out before `upto` is kept elsewhere now: let it go."""
+        while self._pieces and self._pieces[0][0] < upto:
+            self._drop_first()
 
     def _drop_first(self) -> tuple[int, bytes]:
         offset, data = self._pieces.popleft()

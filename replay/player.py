@@ -88,7 +88,7 @@ class Player:
             MachineError: the disk is full.
         """
         with self._stop:
-            await self._session.opened.wait()
+            await self._session.wait_opened()
             await self._play()
         self._session.stop()
 

@@ -14,7 +14,6 @@ from replay.cli.options import (
     target_options,
 )
 from replay.cli.types import DURATION, SPEED
-from replay.errors import ReplayError
 
 
 @click.command()
@@ -64,8 +63,4 @@ def command(sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """
     from replay.cli.playing import play_all
 
-    try:
-        verdicts = play_all(sources, options, as_json=as_json)
-    except ReplayError:
-        raise
-    sys.exit(max(verdicts))
+    sys.exit(play_all(sources, options, as_json=as_json))

@@ -13,7 +13,7 @@ from replay import units
 from replay.errors import UsageError
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType):  # type: ignore[type-arg]
     """An option whose text is turned into a value by a function that raises `ValueError`."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -51,9 +51,13 @@ def _loops(text: str) -> int | None:
     return int(text)
 
 
-def _channels(text: str) -> int | None:
+#: What `--channels keep` comes out as.
+KEEP = 0
+
+
+def _channels(text: str) -> int:
     if text == "keep":
-        return None
+        return KEEP
     if not text.isdigit() or not 1 <= int(text) <= 8:
         raise ValueError(f"{text!r}: write 1 to 8, or keep")
     return int(text)

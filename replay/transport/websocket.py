@@ -105,7 +105,7 @@ class WebSocketWire:
         reason = getattr(error, "reason", None) or self._ws.closed
         if reason is None:
             return ConnectionLost(ABNORMAL, str(error))
-        return ConnectionLost(reason.code, reason.reason or "")
+        return ConnectionLost(int(reason.code), reason.reason or "")
 
 
 #: What trio-websocket raises when a connection is over, whichever way it found out.

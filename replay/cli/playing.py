@@ -1,0 +1,145 @@
+"""What `replay run` does with its options: one run a source, shown, summed up, judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from replay.audio import Encoding
+from replay.cli.options import config_from, target_from
+from replay.cli.tickets import read_ticket
+from replay.cli.types import KEEP
+from replay.errors import UsageError
+from replay.pace import Phase
+from replay.player import Pace
+from replay.report import json as json_report
+from replay.report import text
+from replay.report.live import make_view
+from replay.run import RunOptions, View, run
+from replay.rundir import load, write_summary
+from replay.session import Policy
+from replay.source import Shape, SourceSpec
+from replay.source.reference import read_reference
+from replay.summary import Summary, summarise
+from replay.wire.config import ENCODINGS
+
+#: trio wakes up to a millisecond late; so much before each deadline is spun instead.
+SPIN_SECONDS = 0.0015
+_ENCODINGS = dict(zip(ENCODINGS, (Encoding.PCM, Encoding.ALAW, Encoding.ULAW), strict=True))
+_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
+
+
+def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) -> int:
+    """Play every source; the exit code of the worst verdict.
+
+    Raises:
+        ReplayError: a run could not be made; those before it are kept.
+    """
+    every = [_run_options(source, options, sources) for source in sources]
+    summaries: list[Summary] = []
+    for each in every:
+        directory = trio.run(partial(run, each, _view_maker(as_json=as_json)))
+        summary = finish(directory)
+        summaries.append(summary)
+        click.echo(text.render(summary, directory, sys.stderr if as_json else sys.stdout), nl=False)
+    if as_json:
+        documents = [json_report.render(summary).decode().rstrip() for summary in summaries]
+        click.echo(documents[0] if len(documents) == 1 else "[" + ",\n".join(documents) + "]")
+    return worst(summaries)
+
+
+def finish(directory: Path) -> Summary:
+    """Sum a run up from its directory, and leave the summary there."""
+    stored = load(directory)
+    summary = summarise(stored.timeline, stored.compare())
+    write_summary(directory, json_report.render(summary))
+    return summary
+
+
+def worst(summaries: Sequence[Summary]) -> int:
+    """The exit code for several verdicts: a failure outweighs an unknown, that a pass."""
+    codes = {_EXIT[summary.verdict] for summary in summaries}
+    return next((code for code in (1, 3) if code in codes), 0)
+
+
+def _view_maker(*, as_json: bool) -> Callable[[], View]:
+    return partial(make_view, sys.stderr if as_json else sys.stdout)
+
+
+def _run_options(source: str, options: dict[str, Any], sources: Sequence[str]) -> RunOptions:
+    ticket, opened_with = (
+        read_ticket(options["session"]) if options["session"] is not None else (None, {})
+    )
+    if ticket is not None and len(sources) > 1:
+        raise UsageError("--session plays one source: the session ends with it")
+    config = opened_with or config_from(options)
+    messages = {"receive_partial_transcripts": True, "receive_lifecycle_events": True}
+    config["messages_config"] = {**messages, **config.get("messages_config", {})}
+    out = options["out"]
+    if out is not None and len(sources) > 1:
+        out = out / f"{sources.index(source) + 1:02d}-{Path(source).stem}"
+    return RunOptions(
+        source=_source_spec(source, options),
+        target=target_from(options, _sandbox_arguments(options)),
+        shape=_shape(config, options),
+        config=config,
+        region=options["region"],
+        ticket=ticket,
+        chunk=options["chunk"],
+        pace=Pace(Phase(options["phase"]), options["speed"], SPIN_SECONDS),
+        policy=_policy(options),
+        reference=read_reference(options["reference"]) if options["reference"] else None,
+        out=out,
+        fetch_file=not options["no_file"],
+        seed=options["seed"],
+    )
+
+
+def _source_spec(source: str, options: dict[str, Any]) -> SourceSpec:
+    duration: Fraction | None = options["duration"]
+    return SourceSpec(
+        location=source,
+        stream_index=options["stream_index"],
+        start=float(options["start"]),
+        duration=None if duration is None else float(duration),
+        loops=options["loop"],
+        timeout=float(options["source_timeout"]),
+        capture=options["capture"],
+    )
+
+
+def _shape(config: dict[str, Any], options: dict[str, Any]) -> Shape:
+    """The audio's form; A-law and µ-law have 8 bits without being told."""
+    encoding = _ENCODINGS.get(config.get("encoding", ENCODINGS[0]), Encoding.PCM)
+    channels = config.get("channels", 1) if options["channels"] is None else options["channels"]
+    return Shape(
+        encoding,
+        config.get("sample_rate", 16000),
+        config.get("bit_depth", 16 if encoding is Encoding.PCM else 8),
+        None if channels == KEEP else channels,
+    )
+
+
+def _policy(options: dict[str, Any]) -> Policy:
+    return Policy(
+        json_frames=options["frames"] == "json",
+        ack_timeout=float(options["ack_timeout"]),
+        connect_timeout=float(options["connect_timeout"]),
+        give_up_after=float(options["give_up_after"]),
+        end_timeout=float(options["end_timeout"]),
+    )
+
+
+def _sandbox_arguments(options: dict[str, Any]) -> tuple[str, ...]:
+    arguments: list[str] = []
+    for name in ("recognizer", "script"):
+        if options[name] is not None:
+            arguments += [f"--{name}", str(options[name])]
+    return tuple(arguments)
