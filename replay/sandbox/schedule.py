@@ -1,4 +1,4 @@
-"""Events that must not be told before their time, in order within each channel."""
+"""Events that must not be told before their time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 
 import trio
 
-from replay.sandbox.recognizers.base import Event
+from replay.sandbox.recognizers.base import Event, SpeechEnded, SpeechStarted
 
 
 class Signal:
@@ -30,13 +30,15 @@ class Schedule:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, int, Event]] = []
         self._count = 0
-        self._last: dict[int, float] = {}  # per channel: nothing overtakes
+        self._last: dict[tuple[int, bool], float] = {}
         self._changed = Signal()
         self._closed = False
 
     def add(self, channel: int, event: Event) -> None:
-        due = max(trio.current_time() + event.delay, self._last.get(channel, 0.0))
-        self._last[channel] = due
+        # Among a channel's transcripts, and among its speech events, nothing overtakes.
+        lane = (channel, isinstance(event, SpeechStarted | SpeechEnded))
+        due = max(trio.current_time() + event.delay, self._last.get(lane, 0.0))
+        self._last[lane] = due
         heapq.heappush(self._heap, (due, self._count, channel, event))
         self._count += 1
         self._changed.set()

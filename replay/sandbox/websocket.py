@@ -56,7 +56,8 @@ class ServerWebSocket:
         Raises:
             ConnectionLost: it never came, or is none.
         """
-        self._feed(self._head)
+        if self._head:  # nothing at all would mean the end of the stream
+            self._feed(self._head)
         event = await self._next()
         if not isinstance(event, Request):
             raise self._is_lost(ConnectionLost(ABNORMAL, "no websocket request"))

@@ -31,6 +31,8 @@ from replay.wire.messages import Utterance, Word
 
 _CONFIDENCE = 0.99
 _NEVER = math.inf
+#: Sums of decimal seconds miss by rounding; nobody means less than this.
+_SLACK = 1e-6
 
 
 class ScriptWord(Struct):
@@ -103,7 +105,7 @@ class ScriptedStream:
 
     async def hear(self, heard: Heard) -> list[Event]:
         events: list[Event] = []
-        while (step := self._step(heard.end)) is not None:
+        while (step := self._step(heard.end + _SLACK)) is not None:
             events += step
         return events
 
@@ -123,7 +125,7 @@ class ScriptedStream:
             self._speaking, self._since, self._last_end = True, start, start
             return [SpeechStarted(start)]
         silence = self._last_end + self._settings.endpointing
-        quiet = silence if start >= silence else _NEVER
+        quiet = silence if start >= silence - _SLACK else _NEVER
         cut = self._since + self._settings.longest if self._said else _NEVER
         first = min(quiet, cut, end)
         if first > now:
