@@ -180,29 +180,34 @@ class Connector:
         frame = m.audio_frame(data) if as_text else data
         now = trio.current_time()
         self._session.record_sent(action, now)
-        await wire.send(frame)
-        self.moved.set()
-        self._recorder.write(
-            j.Frame(
-                t=self._recorder.at(now),
-                done=self._recorder.now(),
-                connection=self._session.connections,
-                offset=action.offset,
-                size=action.size,
+        try:
+            await wire.send(frame)
+        finally:
+            # Also when it failed: some of it may have arrived.
+            self._recorder.write(
+                j.Frame(
+                    t=self._recorder.at(now),
+                    done=self._recorder.now(),
+                    connection=self._session.connections,
+                    offset=action.offset,
+                    size=action.size,
+                )
             )
-        )
+        self.moved.set()
 
     async def _send_stop(self, wire: Wire, action: SendStop) -> None:
         now = trio.current_time()
         self._session.record_sent(action, now)
-        await wire.send(m.STOP_RECORDING)
-        self._recorder.write(
-            j.StopSent(
-                t=self._recorder.at(now),
-                done=self._recorder.now(),
-                connection=self._session.connections,
+        try:
+            await wire.send(m.STOP_RECORDING)
+        finally:
+            self._recorder.write(
+                j.StopSent(
+                    t=self._recorder.at(now),
+                    done=self._recorder.now(),
+                    connection=self._session.connections,
+                )
             )
-        )
 
     async def _receive(self, wire: Wire) -> ConnectionLost:
         while True:

@@ -27,6 +27,7 @@ from replay.session import Policy
 from replay.source import PreparedSource
 from replay.transport import Steps, Wire
 from replay.transport.websocket import wrap
+from replay.wire.config import format_fields
 from replay.wire.http import InitAnswer, Job
 
 
@@ -143,6 +144,11 @@ class World:
         if self.links:
             await self.links[-1].cut()
 
+    def swallow(self, *directions: str) -> None:
+        """Let everything on the newest connection vanish from now on: `up`, `down` or both."""
+        if self.links:
+            self.links[-1].swallow(*directions)
+
 
 def words(count: int, every: float = 0.5, gap_each: int = 4) -> Script:
     """`count` different words, one `every` so many seconds, with a pause after `gap_each`."""
@@ -195,9 +201,11 @@ async def play(
     fmt = fmt or AudioFormat()
     source = PreparedSource(audio, fmt, chunk)
     recorder = recorder or ListRecorder()
-    async with source, open_session(
-        world, config or {}, policy=policy, recorder=recorder, rng=rng
-    ) as session:
+    body = {**(config or {}), **format_fields(fmt)}
+    async with (
+        source,
+        open_session(world, body, policy=policy, recorder=recorder, rng=rng) as session,
+    ):
         player = Player(source, session, recorder, pace or Pace())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(player.play)

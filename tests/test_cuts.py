@@ -1,0 +1,173 @@
+"""A thousand random schedules of cuts, in virtual time: nothing is lost in any of them."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+from world import World, open_world, play, words
+
+from replay import journal as j
+from replay.audio import AudioFormat
+from replay.client import LiveSession
+from replay.recorder import ListRecorder
+from replay.sandbox.recognizers.scripted import Manner
+from replay.session import Policy
+
+SCHEDULES = 1000
+BATCHES = 10
+SECONDS = 6.0
+WORDS = [f"word{n}" for n in range(8)]
+FORMATS = (AudioFormat(), AudioFormat(sample_rate=8000), AudioFormat(channels=2, bit_depth=24))
+
+
+async def disturb(world: World, rng: Random) -> None:
+    """Cut, silence or bar the connection a few times at random moments."""
+    for at in sorted(rng.uniform(0, SECONDS + 1) for _ in range(rng.randint(1, 5))):
+        await trio.sleep_until(at)
+        match rng.choice(["cut", "cut", "cut", "bar", "up", "down", "both"]):
+            case "cut":
+                await world.cut()
+            case "bar":
+                world.reachable = False
+                await world.cut()
+                await trio.sleep(rng.uniform(0, 3))
+                world.reachable = True
+            case "both":
+                world.swallow("up", "down")
+            case direction:
+                world.swallow(direction)
+
+
+async def disturbed(seed: int) -> None:
+    """Play under the schedule that `seed` makes, and judge what came of it."""
+    rng = Random(seed)
+    fmt = rng.choice(FORMATS)
+    audio = rng.randbytes(fmt.bytes_in(SECONDS))
+    recorder = ListRecorder()
+    manner = Manner(final_delay=rng.uniform(0, 0.5))
+    async with open_world(words(8), latency=rng.uniform(0.001, 0.15), manner=manner) as world:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(disturb, world, rng)
+            session = await play(
+                world,
+                audio,
+                fmt=fmt,
+                recorder=recorder,
+                policy=Policy(ack_timeout=2.0, json_frames=rng.random() < 0.3),
+                chunk=rng.choice([0.05, 0.1, 0.25]),
+                rng=Random(seed),
+            )
+            nursery.cancel_scope.cancel()
+        judge_recording(audio, world.recorded(session.id), recorder.entries, fmt.frame_bytes)
+        judge_session(world, session)
+
+
+def judge_recording(
+    audio: bytes, recorded: bytes, entries: list[j.AnyEntry], frame_bytes: int
+) -> None:
+    """The recording is what each connection delivered, one after another, each from where it
+    resumed: without a gap, to the end, and with no repeat longer than what was on its way."""
+    ends = {e.connection: e.offset + e.size for e in entries if isinstance(e, j.Frame)}
+    runs = [
+        (e.resume_at, ends.get(e.connection, e.resume_at))
+        for e in entries
+        if isinstance(e, j.Connected)
+    ]
+    assert all(start % frame_bytes == 0 for start, _ in runs)
+    assert explained(audio, recorded, runs, 0, 0, frame_bytes), "not what the connections sent"
+    on_its_way = sum(e.unacked for e in entries if isinstance(e, j.Lost))
+    assert len(recorded) - len(audio) <= on_its_way, "repeated more than was on its way"
+
+
+def explained(
+    audio: bytes,
+    recorded: bytes,
+    runs: list[tuple[int, int]],
+    at: int,
+    covered: int,
+    frame_bytes: int,
+) -> bool:
+    """Can what is recorded from `at` on, with the audio up to `covered` recorded before, have come
+    over these connections? Each delivered some of what it sent, from its start, or nothing."""
+    if not runs:
+        return at == len(recorded) and covered == len(audio)
+    (start, stop), rest = runs[0], runs[1:]
+    size = alike(recorded[at:], audio[start:stop], frame_bytes) if start <= covered else 0
+    # It may have ended where a later connection's audio begins, or at its very end.
+    marks = {audio[later : later + 2 * frame_bytes] for later, _ in rest}
+    ends = {0, size, *(found - at for mark in marks for found in places(mark, recorded))}
+    return any(
+        explained(audio, recorded, rest, at + taken, max(covered, start + taken), frame_bytes)
+        for taken in sorted(ends, reverse=True)
+        if 0 <= taken <= size and taken % frame_bytes == 0
+    )
+
+
+def places(mark: bytes, within: bytes) -> list[int]:
+    """Every position at which `mark` stands."""
+    found = []
+    at = within.find(mark) if mark else -1
+    while at >= 0:
+        found.append(at)
+        at = within.find(mark, at + 1)
+    return found
+
+
+def alike(one: bytes, other: bytes, frame_bytes: int) -> int:
+    """How many whole frames both begin with alike, in bytes."""
+    low, high = 0, min(len(one), len(other)) // frame_bytes
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[: middle * frame_bytes] == other[: middle * frame_bytes]:
+            low = middle
+        else:
+            high = middle - 1
+    return low * frame_bytes
+
+
+def judge_session(world: World, session: LiveSession) -> None:
+    """The stop was heard, the service finished, and every word is in the result."""
+    assert session.ended is not None
+    assert session.ended.outcome in ("complete", "recovered")
+    assert session.result is not None
+    assert session.result.transcription.full_transcript.split() == WORDS
+    assert world.requests.count("POST") == 1
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_schedule_of_cuts_loses_anything(batch: int) -> None:
+    """Whatever is cut when: the recording is whole, every word is final, the stop is heard."""
+    for seed in range(batch, SCHEDULES, BATCHES):
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        try:
+            trio.run(disturbed, seed, clock=clock)
+        except Exception as error:
+            error.add_note(f"schedule {seed}")
+            raise
+
+
+def test_the_judge_sees_a_lost_byte() -> None:
+    """The judge of the recordings is not blind: a gap, a long repeat and garbage are found."""
+    audio = Random(1).randbytes(1000)
+    once = [
+        j.Connected(t=0, connection=1, attempt=1, resume_at=0),
+        j.Frame(t=0, done=0, connection=1, offset=0, size=1000),
+    ]
+    twice = [
+        *once,
+        j.Lost(t=1, connection=1, code=1006, cause="wire", unacked=100),
+        j.Connected(t=2, connection=2, attempt=1, resume_at=500),
+        j.Frame(t=2, done=2, connection=2, offset=500, size=500),
+    ]
+    judge_recording(audio, audio[:600] + audio[500:], twice, 2)
+    for recorded, entries in (
+        (audio[:-2], once),
+        (audio[:400] + audio[500:], twice),
+        (audio[:700] + audio[500:], twice),
+        (audio[:600] + b"xx" + audio[500:], twice),
+    ):
+        with pytest.raises(AssertionError):
+            judge_recording(audio, recorded, entries, 2)
