@@ -4,20 +4,23 @@ Walk both from the front. Where they part, look for the next place in the record
 are somewhere in what was sent: blocks of the sent audio are indexed by hash, and a window slides
 over the recording byte by byte. Of the places found, the one that agrees for longest wins, and
 among equals the one that takes the fewest edits. Silence and other steady sound agrees with
-itself everywhere and says nothing about where it belongs, so windows in it are passed over; the
-place found behind it is then followed back through it.
+itself everywhere and says nothing about where it belongs, so it is passed over; the place found
+behind it is then followed back through it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
 _Hashes = npt.NDArray[np.uint64]
+#: Bytes of agreement, less the edits to get there; offset in the sent, place in the recording.
+_Rank = tuple[int, int, int, int]
 
 #: Length of a block and of the window, in bytes.
 BLOCK = 32
@@ -27,8 +30,10 @@ _BATCH_MAX = 1 << 20
 #: Agreement beyond this is not measured when places are compared.
 _FAR = 1 << 18
 #: Places compared at most, and how many neighbours on each side a block may offer.
-_PLACES = 64
+_TRIES = 64
 _NEIGHBOURS = 3
+#: A block that comes again within so many bytes is part of a steady sound (64 ms at 16 kHz).
+_SOON = 2048
 _FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93],
     dtype=np.uint64,
@@ -77,95 +82,91 @@ def _by_tail(sent: Bytes, recorded: Bytes, j: int, tail: int) -> tuple[int, int]
 
 
 class _Index:
-    """Where in the sent audio each block stands."""
+    """Where in the sent audio each block stands: those that tell something, and steady ones."""
 
     def __init__(self, sent: Bytes) -> None:
         count = len(sent) // BLOCK
         hashes = _hash(sent[: count * BLOCK].reshape(count, BLOCK))
         order = np.argsort(hashes, kind="stable")
-        self.hashes = hashes[order]
-        self.offsets = order.astype(np.int64) * BLOCK
+        hashes, offsets = hashes[order], order.astype(np.int64) * BLOCK
+        steady = _steady(hashes, offsets)
+        self.telling = _Places(hashes[~steady], offsets[~steady])
+        self.steady = _Places(hashes[steady], offsets[steady])
 
-    def spans(self, windows: _Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """For each window, from where to where in `offsets` its block is found."""
-        return (
-            np.searchsorted(self.hashes, windows, side="left"),
-            np.searchsorted(self.hashes, windows, side="right"),
-        )
+
+def _steady(hashes: _Hashes, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which blocks come again so soon, anywhere, that they say nothing about where they belong."""
+    if not len(hashes):
+        return np.zeros(0, dtype=bool)
+    new = np.append(True, hashes[1:] != hashes[:-1])
+    soon = np.append(False, ~new[1:] & (np.diff(offsets) <= _SOON))
+    groups = np.flatnonzero(new)
+    sizes = np.diff(np.append(groups, len(hashes)))
+    return np.repeat(np.logical_or.reduceat(soon, groups), sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Hashes in order, and the offsets of their blocks, in order within each hash."""
+
+    hashes: _Hashes
+    offsets: npt.NDArray[np.int64]
+
+    def of(self, recorded: Bytes, start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
+        """Candidates for the windows from `start` to `end`: places in the recording and the sent.
+
+        Of many places of one block, those nearest to where it would stand without an edit.
+        """
+        windows = _window_hashes(recorded, start, end)
+        first = np.searchsorted(self.hashes, windows, side="left")
+        last = np.searchsorted(self.hashes, windows, side="right")
+        for k in np.flatnonzero(last > first).tolist():
+            here = self.offsets[first[k] : last[k]]
+            middle = int(np.searchsorted(here, start + k + shift))
+            for offset in here[max(0, middle - _NEIGHBOURS) : middle + _NEIGHBOURS].tolist():
+                yield start + k, offset
 
 
 def _resume(index: _Index, sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
     """Where both agree again at or after `j`: the place in each, or None to the end."""
-    steady: list[tuple[int, int]] = []
-    batch = _BATCH
-    start = j
+    start, batch = j, _BATCH
     while start + BLOCK <= len(recorded):
-        best: tuple[int, int, int, int] | None = None
+        end = min(start + batch, len(recorded))
+        ranks = []
         tried: set[int] = set()
-        for at, offset in _places(index, recorded, start, min(start + batch, len(recorded)), i - j):
-            if offset - at in tried:
-                continue
-            tried.add(offset - at)
-            rank = _rank(sent, recorded, i, j, offset, at)
-            # Less than a block is a chance meeting of hashes.
-            if rank[0] >= BLOCK:
-                best = max(best or rank, rank)
-            if len(tried) >= _PLACES:
+        for at, offset in index.telling.of(recorded, start, end, i - j):
+            if offset - at not in tried:
+                tried.add(offset - at)
+                ranks.append(_rank(sent, recorded, i, j, offset, at))
+            if len(tried) >= _TRIES:
                 break
-        if best is not None:
-            return best[2], best[3]
-        steady = steady or _steady(index, recorded, start, min(start + batch, len(recorded)), i - j)
-        start += batch
-        batch = min(batch * 2, _BATCH_MAX)
+        place = _first(ranks)
+        if place is not None:
+            return place
+        start, batch = end, min(batch * 2, _BATCH_MAX)
     # Nothing but steady sound to the end: any place of it is as good as another.
-    ranks = [_rank(sent, recorded, i, j, offset, at) for at, offset in steady]
-    return max(ranks)[2:] if ranks else None
+    near = islice(index.steady.of(recorded, j, j + _BATCH, i - j), _TRIES)
+    return _first([_rank(sent, recorded, i, j, offset, at) for at, offset in near])
 
 
-def _rank(
-    sent: Bytes, recorded: Bytes, i: int, j: int, offset: int, at: int
-) -> tuple[int, int, int, int]:
+def _first(ranks: list[_Rank]) -> tuple[int, int] | None:
+    """The best place, or what explains the bytes that it would skip."""
+    # Less than a block is a chance meeting of hashes.
+    ranks = [rank for rank in ranks if rank[0] >= BLOCK]
+    if not ranks:
+        return None
+    best = max(ranks)
+    while earlier := [rank for rank in ranks if rank[3] + BLOCK <= best[3]]:
+        best = max(earlier)
+    return best[2], best[3]
+
+
+def _rank(sent: Bytes, recorded: Bytes, i: int, j: int, offset: int, at: int) -> _Rank:
     """How long both agree around a place, less what it costs to get there, and where it begins."""
     back = _agree_back(sent, offset, recorded, at, at - j)
     offset, at = offset - back, at - back
     size = _agree(sent, offset, recorded, at, limit=_FAR)
     return size, -(abs(offset - i) + at - j), offset, at
-
-
-def _places(
-    index: _Index, recorded: Bytes, start: int, end: int, shift: int
-) -> Iterator[tuple[int, int]]:
-    """Candidates for windows from `start` to `end` that are not steady: (recorded, sent)."""
-    hashes = _window_hashes(recorded, start, end)
-    first, last = index.spans(hashes)
-    telling = last > first
-    # A window like the one a block before it lies in steady sound.
-    telling[BLOCK:] &= hashes[BLOCK:] != hashes[:-BLOCK]
-    telling[:BLOCK] &= ~_constant(recorded, start, len(telling[:BLOCK]))
-    for k in np.flatnonzero(telling).tolist():
-        yield from _nearest(index, start + k, int(first[k]), int(last[k]), shift)
-
-
-def _steady(
-    index: _Index, recorded: Bytes, start: int, end: int, shift: int
-) -> list[tuple[int, int]]:
-    first, last = index.spans(_window_hashes(recorded, start, end))
-    hits = np.flatnonzero(last > first)[:1].tolist()
-    return [
-        place
-        for k in hits
-        for place in _nearest(index, start + k, int(first[k]), int(last[k]), shift)
-    ]
-
-
-def _nearest(
-    index: _Index, at: int, first: int, last: int, shift: int
-) -> Iterator[tuple[int, int]]:
-    """Of the places of one block, those nearest to where it would stand without an edit."""
-    middle = first + int(np.searchsorted(index.offsets[first:last], at + shift))
-    low, high = max(first, middle - _NEIGHBOURS), min(last, middle + _NEIGHBOURS)
-    for offset in index.offsets[low:high].tolist():
-        yield at, offset
 
 
 def _window_hashes(data: Bytes, start: int, end: int) -> _Hashes:
@@ -183,15 +184,6 @@ def _hash(rows: Bytes) -> _Hashes:
         mixed ^= words[:, column] * _FACTORS[column]
         mixed = (mixed << np.uint64(29)) | (mixed >> np.uint64(35))
     return mixed
-
-
-def _constant(data: Bytes, start: int, count: int) -> npt.NDArray[np.bool_]:
-    """Which of the first windows hold one 16-byte pattern twice, as steady sound does."""
-    half = BLOCK // 2
-    windows = np.lib.stride_tricks.sliding_window_view(
-        data[start : start + count + BLOCK - 1], BLOCK
-    )
-    return np.asarray((windows[:count, :half] == windows[:count, half:]).all(axis=1))
 
 
 def _agree(a: Bytes, i: int, b: Bytes, j: int, limit: int | None = None) -> int:
