@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import trio
+from trio_websocket import wrap_client_stream
 
 from replay.errors import ConnectionLost
 from replay.sandbox.hub import Entry, Sandbox, open_sandbox
@@ -134,3 +136,19 @@ async def speak(client: Client, seconds: float, chunk: float = 0.1) -> None:
     for index in range(round(seconds / chunk)):
         await trio.sleep_until(start + (index + 1) * chunk)
         await client.say(bytes(size))
+
+
+@asynccontextmanager
+async def dial(url: str) -> AsyncIterator[Any]:
+    """A websocket over a socket of our own, which is closed whatever the library does."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    async with (
+        await trio.open_tcp_stream(parts.hostname, parts.port) as stream,
+        trio.open_nursery() as nursery,
+    ):
+        yield await wrap_client_stream(
+            nursery, stream, parts.netloc, f"{parts.path}?{parts.query}", message_queue_size=100
+        )
+        nursery.cancel_scope.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from replay.sandbox.hub import ApiError, Entry, Sandbox, request_id
+from replay.sandbox.store import Store
 from replay.wire import http
 from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList
 
@@ -117,11 +120,7 @@ class _Routes:
         store = entry.live.store
         if entry.status not in ("done", "error") or not store.size:
             raise ApiError(404, "Not found")
-        return StreamingResponse(
-            store.wav(),
-            media_type="application/octet-stream",
-            headers={"content-length": str(store.wav_size())},
-        )
+        return _Recording(store)
 
     async def patch(self, request: Request) -> Response:
         entry = self._find(request)
@@ -137,6 +136,26 @@ class _Routes:
 
     def _find(self, request: Request) -> Entry:
         return self._sandbox.find(request.path_params["job_id"])
+
+
+class _Recording(Response):
+    """A session's WAV file, piece by piece.
+
+    Starlette's streaming response leaves its iterator open when the client hangs up.
+    """
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(headers={"content-length": str(store.wav_size())})
+        self._store = store
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        with closing(self._store.wav()) as pieces:
+            for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class _Filters:
@@ -206,11 +225,19 @@ class _Filters:
 
 
 async def _body(request: Request, limit: int) -> object:
-    data = b""
+    """The request's JSON; no body at all counts as an empty object.
+
+    Too long a body is read to its end all the same: clients read no answer before they have sent
+    everything, and hypercorn stops reading for good when nobody takes what it has read.
+    """
+    data = bytearray()
+    too_long = False
     async for piece in request.stream():
-        data += piece
-        if len(data) > limit:
-            raise ApiError(413, "payload too large")
+        too_long = too_long or len(data) + len(piece) > limit
+        if not too_long:
+            data += piece
+    if too_long:
+        raise ApiError(413, "payload too large")
     try:
         return msgspec.json.decode(data) if data.strip() else {}
     except msgspec.DecodeError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
@@ -105,7 +105,7 @@ class Store:
         """Bytes of the recording as a WAV file."""
         return len(wav_header(self._format, self.size)) + self.size
 
-    def wav(self) -> Iterator[bytes]:
+    def wav(self) -> Generator[bytes]:
         """The recording as a WAV file, in pieces. Readable while it exists, open or closed."""
         yield wav_header(self._format, self.size)
         with (self._directory / "audio.raw").open("rb") as file:
