@@ -1,0 +1,69 @@
+"""Quantiles, distributions and slopes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replay.statistics import distribution, milliseconds, quantile, slope, smallest_sample
+
+VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200)
+
+
+@given(VALUES, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_quantile_is_the_nearest_rank(values: list[float], q: float) -> None:
+    """Ours agrees with numpy's inverse of the empirical distribution."""
+    # numpy rounds q*n up without guarding against its last bit; a hair less is the same rank.
+    expected = np.quantile(values, q - 1e-12, method="inverted_cdf")
+    assert quantile(sorted(values), q) == expected
+
+
+@given(st.permutations(list(range(80))))
+def test_the_order_of_a_sample_does_not_matter(values: list[int]) -> None:
+    """A shuffled sample has the same figures."""
+    assert distribution([float(v) for v in values]) == distribution(np.arange(80.0))
+
+
+def test_hand_worked_figures() -> None:
+    """1 to 100: rank 50 is 50, rank 90 is 90, rank 95 is 95, and 99 cannot be told from 100."""
+    found = distribution([float(v) for v in range(1, 101)])
+    assert (found.n, found.min, found.p50, found.p90, found.p95) == (100, 1, 50, 90, 95)
+    assert (found.p99, found.max, found.mean, found.censored) == (None, 100, 50.5, 0)
+
+
+@pytest.mark.parametrize(("q", "n"), [(0.5, 1), (0.9, 36), (0.95, 72), (0.99, 368)])
+def test_a_percentile_asks_for_its_sample(q: float, n: int) -> None:
+    """It appears with the first sample whose 95 % interval has an upper end, and not before."""
+    assert smallest_sample(q) == n
+    name = f"p{q * 100:.0f}"
+    assert getattr(distribution(np.arange(float(n))), name) is not None
+    assert n == 1 or getattr(distribution(np.arange(n - 1.0)), name) is None
+
+
+def test_nothing_measured_is_nothing_claimed() -> None:
+    """An empty sample, or one of things that do not apply, has no figures."""
+    assert distribution([]) == distribution([math.nan]) == milliseconds(np.empty(0))
+    assert (distribution([]).n, distribution([]).p50, distribution([]).mean) == (0, None, None)
+
+
+def test_what_never_came_counts_and_hides_what_it_could_move() -> None:
+    """Seven came within 7 ms, three were waited for 50 ms in vain: the median stands, more not."""
+    found = distribution([1.0, 2, 3, 4, 5, 6, 7], [50.0, 50, 50])
+    assert (found.n, found.censored, found.min, found.p50) == (10, 3, 1, 5)
+    assert (found.max, found.mean) == (None, None)
+    early = distribution([1.0, 2, 3, 4, 5, 6, 7], [2.5, 2.5, 2.5])
+    assert early.p50 is None
+
+
+def test_a_slope_is_not_moved_by_outliers() -> None:
+    """A line with a tenth of wild values keeps its slope; a constant x has none."""
+    x = np.arange(1000.0)
+    y = 3 * x
+    y[::10] = 1e9
+    assert slope(x, y) == pytest.approx(3)
+    assert slope(np.ones(5), np.arange(5.0)) is None
+    assert slope(np.empty(0), np.empty(0)) is None
