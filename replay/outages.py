@@ -118,7 +118,8 @@ def _caught_up(lost: int, back: int, times: Floats, lags: Floats) -> float | Non
     if not len(before):
         return None
     usual = quantile(before, 0.95)
-    settled = times[(times >= back) & (lags <= usual)]
+    # Lags are differences of floats: a nanosecond is not a matter of being back or not.
+    settled = times[(times >= back) & (lags <= usual + 1e-9)]
     return _ms(back, int(settled[0])) if len(settled) else None
 
 

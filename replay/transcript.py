@@ -7,6 +7,9 @@ some 0.3 ms a word, so it is loaded only when there is a reference.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from msgspec import Struct
 from rapidfuzz.distance import Levenshtein
 
@@ -67,10 +70,15 @@ def _compare(found: Transcript, reference: str, language: str) -> None:
 
 def normalised(text: str, language: str) -> list[str]:
     """The words of a text as they are compared."""
+    words: str = _pipeline(language).normalize(text)
+    return words.split()
+
+
+@cache
+def _pipeline(language: str) -> Any:
     from normalization import load_pipeline
 
-    words: str = load_pipeline(_PRESET, language=language).normalize(text)
-    return words.split()
+    return load_pipeline(_PRESET, language=language)
 
 
 def _doubled(words: list[str], start: int, end: int) -> int:

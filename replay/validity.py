@@ -53,7 +53,7 @@ def _bound(latency: Latency) -> float:
     plan = latency.from_plan
     claims = (plan.first_partial, plan.partial_lag, plan.word_first, plan.word_final, plan.final)
     medians = [claim.p50 for claim in claims if claim.p50 is not None]
-    return max([_FLOOR_MS] + [_SHARE * min(medians)] * bool(medians))
+    return max(_FLOOR_MS, _SHARE * min(medians, default=0.0))
 
 
 def _pace(timeline: Timeline, bound: float) -> list[str]:
