@@ -80,6 +80,7 @@ class Bridge(Generic[T]):
                     return item
                 end = self._end
             if end is not None:
+                self._end = outcome.Value(None)  # an exception is raised once
                 end.unwrap()
                 raise StopAsyncIteration
             await self._news.wait()

@@ -60,6 +60,7 @@ class _Reader:
         self._bridge: Bridge[Item | Opened] = Bridge(max(AHEAD, 2 * float(chunk_seconds)))
         clock = trio.lowlevel.current_clock().current_time
         self._worker = Worker(spec, shape, chunk_seconds, self._bridge, clock)
+        self._thread = threading.Thread(target=self._worker.run, name="source", daemon=True)
         self._given = 0
         # Until when the audio that came lasts; a burst is good for as long as it plays.
         self._covered = trio.current_time()
@@ -68,7 +69,7 @@ class _Reader:
         self._over = False
 
     async def open(self) -> None:
-        threading.Thread(target=self._worker.run, name="source", daemon=True).start()
+        self._thread.start()
         wait = self._spec.timeout if self._may_hang else float("inf")
         with trio.move_on_after(wait) as scope:
             opened = await self._bridge.get()
@@ -83,6 +84,7 @@ class _Reader:
         self._worker.stop()
         with trio.move_on_after(_LEAVE, shield=True):
             await self._bridge.finished()
+            self._thread.join()  # it has said its last word: this does not wait
 
     def __aiter__(self) -> Self:
         return self
