@@ -22,7 +22,7 @@ class StallWatch(trio.abc.Instrument):
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._began = 0.0
+        self._began = trio.current_time()  # the step that adds this instrument ends first
 
     def before_task_step(self, _task: trio.lowlevel.Task) -> None:
         self._began = trio.current_time()

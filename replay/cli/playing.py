@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 import trio
+from rich.console import Console
 
 from replay.audio import Encoding
 from replay.cli.options import config_from, target_from
@@ -22,7 +22,7 @@ from replay.player import Pace
 from replay.report import json as json_report
 from replay.report import text
 from replay.report.live import make_view
-from replay.run import RunOptions, View, run
+from replay.run import RunOptions, run
 from replay.rundir import load, write_summary
 from replay.session import Policy
 from replay.source import Shape, SourceSpec
@@ -43,12 +43,15 @@ def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) 
         ReplayError: a run could not be made; those before it are kept.
     """
     every = [_run_options(source, options, sources) for source in sources]
+    # With --json, standard output is for the documents alone.
+    console = Console(stderr=as_json)
     summaries: list[Summary] = []
     for each in every:
-        directory = trio.run(partial(run, each, _view_maker(as_json=as_json)))
+        directory = trio.run(run, each, partial(make_view, console))
         summary = finish(directory)
         summaries.append(summary)
-        click.echo(text.render(summary, directory, sys.stderr if as_json else sys.stdout), nl=False)
+        text.show(summary, console)
+        console.print(f"{directory}/", style="dim", highlight=False, soft_wrap=True)
     if as_json:
         documents = [json_report.render(summary).decode().rstrip() for summary in summaries]
         click.echo(documents[0] if len(documents) == 1 else "[" + ",\n".join(documents) + "]")
@@ -67,10 +70,6 @@ def worst(summaries: Sequence[Summary]) -> int:
     """The exit code for several verdicts: a failure outweighs an unknown, that a pass."""
     codes = {_EXIT[summary.verdict] for summary in summaries}
     return next((code for code in (1, 3) if code in codes), 0)
-
-
-def _view_maker(*, as_json: bool) -> Callable[[], View]:
-    return partial(make_view, sys.stderr if as_json else sys.stdout)
 
 
 def _run_options(source: str, options: dict[str, Any], sources: Sequence[str]) -> RunOptions:

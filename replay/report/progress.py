@@ -13,6 +13,7 @@ from msgspec import UNSET
 from replay import journal
 from replay.audio import NS
 from replay.wire import messages
+from replay.wire.closing import Close, on_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,7 @@ class Progress:
             case journal.Started():
                 self._zero = entry.t
             case journal.Closed():
-                self.over = True
-                text = ("trouble", entry.error) if entry.error else None
+                self.over = True  # whoever ran it says why it broke off, if it did
             case _:
                 text = self._connection(entry) or _note(entry)
         return [Line(text[0], self.clock, text[1])] if text else []
@@ -146,8 +146,8 @@ class Progress:
 
 def _note(entry: journal.AnyEntry) -> tuple[Literal["trouble", "note"], str] | None:
     match entry:
-        case journal.Init() if entry.error:
-            return "trouble", f"the session was not opened: {entry.error}"
+        case journal.Init() if entry.status and on_status(entry.status) is Close.RECONNECT:
+            return "trouble", f"the session is not open yet: {entry.error}"
         case journal.SourceNote(event="looped"):
             return None
         case journal.SourceNote():

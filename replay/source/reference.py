@@ -78,6 +78,22 @@ def find_reference(
     return Spoken(" ".join([once] * loops), again)
 
 
+def read_reference(path: Path) -> Spoken:
+    """What is said, from a file the user names: a `.json` of word times, or a text.
+
+    Raises:
+        SourceError: it is not there, or cannot be read.
+    """
+    text = _read(path)
+    if text is None:
+        raise SourceError(f"reference {path}: no such file")
+    if path.suffix != ".json":
+        return Spoken(" ".join(text.split()))
+    words = sorted(_parse(text, str(path)), key=lambda w: w.start)
+    listed = tuple(ReferenceWord(w.word, w.start, w.end, w.channel) for w in words)
+    return Spoken(" ".join(w.word for w in words), listed)
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8-sig")

@@ -266,7 +266,7 @@ def _scalar_rule(value: object, kind: mi.Type) -> str:
     match kind:
         case mi.LiteralType(values=allowed):
             if value not in allowed or isinstance(value, bool):
-                return f"must be one of {', '.join(map(str, allowed))}"
+                return f"is {value!r}: must be one of {', '.join(map(str, allowed))}"
         case mi.BoolType():
             if not isinstance(value, bool):
                 return "must be true or false"

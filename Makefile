@@ -1,0 +1,39 @@
+# `make help` lists the targets. Everything installs itself into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO ?= fixtures/demo.flac
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fixtures clean bench-pace
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "replay needs Python 3.11 or newer; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## Play a recording into a sandbox on this machine
+	$(BIN)/replay run $(DEMO)
+
+test: $(READY) lint types  ## Everything: style, types, tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)  ## Types
+	$(BIN)/mypy
+
+bench-pace: $(READY)  ## Drift and lateness, beside a relative sleep in the same run
+	$(BIN)/python tests/bench/pace.py
+
+fixtures: $(READY)  ## Make the recordings in fixtures/ again (needs Debian's espeak-ng)
+	$(BIN)/python fixtures/make.py
+
+clean:  ## Remove what was installed and measured
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
