@@ -69,12 +69,9 @@ def _pace(timeline: Timeline, bound: float) -> list[str]:
 
 
 def _stalled(timeline: Timeline) -> list[str]:
-    stalls = timeline.all(Stall)
-    total = sum(stall.lasted for stall in stalls)
+    total = sum(stall.lasted for stall in timeline.all(Stall))
     if total > _STALLED_SHARE * max(timeline.last - timeline.zero, 1):
-        return [
-            f"the event loop stood still {len(stalls)} times, {total / _NS_PER_MS:.0f} ms in all"
-        ]
+        return [f"the event loop stood still for {total / _NS_PER_MS:.0f} ms in all"]
     return []
 
 
@@ -88,7 +85,7 @@ def _speed(timeline: Timeline) -> list[str]:
 def _disturbed(timeline: Timeline, bound: float) -> list[str]:
     found = []
     longest = max((stall.lasted for stall in timeline.all(Stall)), default=0) / _NS_PER_MS
-    if longest > bound:
+    if longest > bound and not _stalled(timeline):
         found.append(f"the event loop stood still for {longest:.1f} ms at once")
     held = np.sort(timeline.frames.done - timeline.frames.t) / _NS_PER_MS
     if len(held) and quantile(held, 0.99) > bound:

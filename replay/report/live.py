@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from replay import journal
@@ -48,7 +49,7 @@ class LiveView:
             self._live.start()
         lines, self._lines = self._lines, []
         if lines:
-            self._console.print(Group(*map(_line, lines)))
+            self._console.print(_history(lines))
         if self._progress.over:
             self._live.stop()
         else:
@@ -90,7 +91,7 @@ def frame(progress: Progress, width: int) -> RenderableType:
     state.append(progress.connection)
     if progress.lag is not None:
         state.append(f"   lag {progress.lag * 1000:,.0f} ms", style="cyan")
-    state.append(f"   {progress.finals} finals", style="dim")
+    state.append(f"   {progress.finals} final" + "s" * (progress.finals != 1), style="dim")
     state.append(f"   {progress.title}", style="dim")
     said = Text(" ".join(progress.partials.values()), style="dim italic", no_wrap=True)
     # The end of a long partial is what is new about it.
@@ -118,8 +119,14 @@ def _bar(progress: Progress, width: int) -> Text:
     )
 
 
-def _line(line: Line) -> Text:
-    return Text.assemble((f"{_clock(line.t)}  ", "dim"), (line.text, _STYLES[line.kind]))
+def _history(lines: list[Line]) -> Table:
+    """Long lines go on below themselves, beside the clock."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in lines:
+        table.add_row(_clock(line.t), Text(line.text, _STYLES[line.kind]))
+    return table
 
 
 def _state(progress: Progress) -> str:

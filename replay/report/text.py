@@ -95,7 +95,7 @@ def lines(summary: Summary) -> Iterator[str]:
 
 def render(summary: Summary) -> RenderableType:
     """The terminal's form: verdict first, then the figures, the text last."""
-    parts: list[RenderableType] = [_head(summary), "", _latency(summary), _below(summary)]
+    parts: list[RenderableType] = [_head(summary), "", _latency(summary), "", _below(summary)]
     if summary.outages:
         parts += ["", _outages(summary)]
     if summary.findings:
@@ -152,21 +152,16 @@ def _below(summary: Summary) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    late, words = summary.pacing.lateness_ms, summary.latency
-    against = "true word times" if words.reference == "words" else "the service's own word times"
-    grid.add_row(" words against", f"{against}, {_share(words.words_used)} usable")
-    grid.add_row(" end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
-    grid.add_row(
-        " stability",
-        f"{_share(summary.stability.unstable_partial_word_ratio)} of words taken back, "
-        f"erasure {_plain(summary.stability.erasure)}",
-    )
-    grid.add_row(
-        " pacing",
-        f"{summary.pacing.chunks} chunks of {summary.pacing.chunk_ms:g} ms, "
-        f"{summary.pacing.phase}; late p50 {_fine(late.p50)} p99 {_fine(late.p99)} "
-        f"max {_fine(late.max)} ms; drift {_plain(summary.pacing.drift_ppm)} ppm",
-    )
+    stable, words = summary.stability, summary.latency
+    if words.words_used is not None:
+        against = "true word times" if words.reference == "words" else "the service's own times"
+        grid.add_row(" words against", f"{against}, {_share(words.words_used)} usable")
+    if words.end_of_session_ms is not None:
+        grid.add_row(" end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
+    if stable.erasure is not None:
+        back = _share(stable.unstable_partial_word_ratio)
+        grid.add_row(" stability", f"{back} of words taken back, erasure {stable.erasure:g}")
+    grid.add_row(" pacing", _pacing(summary))
     grid.add_row(" audio", _audio(summary))
     if summary.resources.rss_bytes is not None:
         grid.add_row(
@@ -175,6 +170,15 @@ def _below(summary: Summary) -> RenderableType:
             f"{_share(summary.resources.cpu_share)} of a core",
         )
     return grid
+
+
+def _pacing(summary: Summary) -> str:
+    pacing, late = summary.pacing, summary.pacing.lateness_ms
+    chunks = f"{pacing.chunks} chunks of {pacing.chunk_ms:g} ms, {pacing.phase}"
+    if not late.n:
+        return f"{chunks}, as fast as they were taken"
+    figures = f"p50 {_fine(late.p50)}, p99 {_fine(late.p99)}, max {_fine(late.max)} ms"
+    return f"{chunks}; late {figures}; drift {_plain(pacing.drift_ppm)} ppm"
 
 
 def _audio(summary: Summary) -> Text:
