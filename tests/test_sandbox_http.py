@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -221,6 +222,26 @@ async def test_cross_origin() -> None:
     assert "x-gladia-key" in preflight.headers["access-control-allow-headers"]
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "x-gladia-request-id" in answer.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01" * 40 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        b"x" * 99_999,
+    ],
+)
+async def test_garbage_at_the_port(garbage: bytes) -> None:
+    """A connection that does not speak HTTP is refused, and nobody else is disturbed."""
+    async with service() as (client, _):
+        stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0)
+        async with stream:
+            await stream.send_all(garbage)
+            with contextlib.suppress(trio.BrokenResourceError):
+                while await stream.receive_some():
+                    pass
+        assert (await client.get("/health")).status_code == 200
 
 
 async def test_port_in_use() -> None:

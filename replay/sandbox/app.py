@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -19,10 +20,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from replay.errors import ReplayError
 from replay.sandbox.hub import ApiError, Entry, Sandbox, request_id
 from replay.sandbox.store import Store
 from replay.wire import http
 from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList
+
+_log = logging.getLogger(__name__)
 
 _BODY_BYTES = 1 << 20
 _PATCH_BYTES = 100_000
@@ -61,7 +65,11 @@ def make_app(sandbox: Sandbox) -> Starlette:
                 expose_headers=_EXPOSED,
             )
         ],
-        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+        exception_handlers={
+            ApiError: _api_error,
+            HTTPException: _http_error,
+            ReplayError: _own_error,
+        },
     )
 
 
@@ -257,6 +265,12 @@ def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Res
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return _refuse(request, error.status, str(error), error.validation)
+
+
+async def _own_error(request: Request, error: Exception) -> Response:
+    """The machine let the sandbox down; what it says is about paths of this machine only."""
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    return _refuse(request, 500, str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

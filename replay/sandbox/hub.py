@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -23,6 +24,8 @@ from replay.sandbox.store import Store
 from replay.wire.config import REGIONS, SessionConfig, problems
 from replay.wire.http import Job, JobFile, JobResult
 from replay.wire.messages import FinalResult
+
+_log = logging.getLogger(__name__)
 
 
 class ApiError(ReplayError):
@@ -112,8 +115,13 @@ class Sandbox:
             metadata=metadata if isinstance(metadata, dict) else None,
         )
         self._entries[session_id] = self._tokens[entry.token] = entry
-        self._nursery.start_soon(entry.live.run)
+        self._nursery.start_soon(self._run, entry)
         return entry
+
+    async def _run(self, entry: Entry) -> None:
+        _log.info("session %s: opened", entry.live.id)
+        await entry.live.run()
+        _log.info("session %s: %s", entry.live.id, entry.status)
 
     def by_token(self, token: str) -> LiveSession | None:
         entry = self._tokens.get(token)
@@ -140,7 +148,7 @@ class Sandbox:
             ApiError: 404, or 403 while it runs.
         """
         entry = self.find(job_id)
-        if entry.live.stage is not Stage.OVER and entry.status not in ("done", "error"):
+        if entry.status not in ("done", "error"):
             raise ApiError(403, "The job is still running")
         entry.live.store.delete()
         del self._entries[job_id], self._tokens[entry.token]

@@ -35,11 +35,13 @@ class Intake:
             byte_range=(start, self.received), time_range=(time, max(time, self._seconds()))
         )
 
-    def finish(self) -> None:
-        """No more comes: what looked like the beginning of a header is audio."""
-        if self._head:
-            self._store.append(bytes(self._head))
-        self._head = None
+    def finish(self) -> bool:
+        """No more comes: what looked like the beginning of a header is audio. Was there any?"""
+        head, self._head = self._head, None
+        if not head:
+            return False
+        self._store.append(bytes(head))
+        return True
 
     def _open(self, head: bytearray, data: bytes) -> None:
         head += data

@@ -60,6 +60,7 @@ class Listening:
         for channel, stream in enumerate(self._streams):
             heard = Heard(start, end, None if pieces is None else pieces[channel])
             self._file(channel, await stream.hear(heard))
+        for channel, stream in enumerate(self._streams):
             self._file(channel, await stream.think(self.behind))
         return True
 
@@ -72,6 +73,11 @@ class Listening:
                 self._file(channel, await stream.hear(Heard(end, end, rest[channel])))
             self._file(channel, await stream.finish())
         self.schedule.close()
+
+    def close(self) -> None:
+        """Let go of the streams; ended sessions are many, and kept."""
+        self._streams.clear()
+        self._decoder = None
 
     def _file(self, channel: int, events: Iterable[Event]) -> None:
         for event in events:

@@ -23,22 +23,16 @@ from replay.sandbox import result
 from replay.sandbox.connection import Connection
 from replay.sandbox.intake import Intake
 from replay.sandbox.listening import Listening
-from replay.sandbox.outbox import Outbox, Parcel
-from replay.sandbox.recognizers.base import (
-    Event,
-    Final,
-    Partial,
-    Recognizer,
-    SpeechEnded,
-    SpeechStarted,
-)
+from replay.sandbox.outbox import Outbox
+from replay.sandbox.outgoing import Outgoing
+from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.schedule import Signal
+from replay.sandbox.seat import Seat
 from replay.sandbox.settings import Settings
 from replay.sandbox.store import Store
 from replay.wire import closing
 from replay.wire import messages as m
 from replay.wire.config import SessionConfig
-from replay.wire.gating import wanted
 
 _log = logging.getLogger(__name__)
 
@@ -53,16 +47,6 @@ class Stage(Enum):
     STOPPED = "the audio is over"
     CONCLUDED = "the result is there"
     OVER = "nothing more is delivered"
-
-
-class _Seat:
-    """The place of the one connection that a session has at a time."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.lost = False
-        self.verdict: tuple[int, str] | None = None
-        self.flush = False  # deliver what is queued before the verdict is carried out
 
 
 class LiveSession:
@@ -99,94 +83,65 @@ class LiveSession:
         self._intake = Intake(store, config.format)
         self._listening = Listening(config, store, recognizer)
         self._outbox = Outbox(settings.outbox_bytes)
-        self._seat: _Seat | None = None
+        self._outgoing = Outgoing(session_id, config, store=store, outbox=self._outbox, stamp=stamp)
+        self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, audio came, the stage moved on
         self._audio_at = 0.0
         self._recording = False  # has audio come in?
         self._deserted = False  # the client said that it will not come back
-        self._utterances = [0] * config.channels
 
     # ------------------------------------------------------------------ one connection
 
     async def serve(self, connection: Connection) -> None:
         """Serve `connection` until it is over; the session goes on without it."""
         if self.stage is Stage.OVER:
-            await self._close(connection, closing.JOB_ENDED, "the session has ended")
+            with trio.move_on_after(self._settings.close_grace):
+                await connection.close(closing.JOB_ENDED, "the session has ended")
             return
         seat = self._take_seat(connection)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive, seat)
                 nursery.start_soon(self._watch_idle, seat)
-                nursery.start_soon(self._hurry, seat, nursery.cancel_scope)
-                await self._send(seat)
+                nursery.start_soon(seat.hurry, nursery.cancel_scope)
+                await seat.deliver()
                 nursery.cancel_scope.cancel()
         finally:
             self._leave_seat(seat)
-        if seat.verdict and not seat.lost:
-            await self._close(connection, *seat.verdict)
+        await seat.close()
 
     async def go_away(self) -> None:
         """Close the connection, if there is one, because the server ends."""
         if self._seat:
-            self._dismiss(self._seat, closing.GOING_AWAY, "the sandbox ends")
+            self._seat.dismiss(closing.GOING_AWAY, "the sandbox ends")
         while self._seat:
             await self._changed.wait()
 
-    def _take_seat(self, connection: Connection) -> _Seat:
+    def _take_seat(self, connection: Connection) -> Seat:
         if self._seat:
-            self._dismiss(self._seat, closing.SUPERSEDED, "another connection took over")
+            self._seat.taken = False
+            self._seat.dismiss(closing.SUPERSEDED, "another connection took over")
         self._outbox.forget_passing()
-        self._seat = seat = _Seat(connection)
+        self._seat = seat = Seat(connection, self._outbox, self._settings.close_grace)
+        self._outgoing.connected = True
         self._audio_at = trio.current_time()
         if self.first_seen is None:
             self.first_seen = self._audio_at
         if self.stage is Stage.WAITING:
             self.stage = Stage.OPEN
         if self.stage is Stage.CONCLUDED:
-            self._dismiss(seat, closing.NORMAL, "", flush=True)
+            seat.dismiss(closing.NORMAL, "", flush=True)
         self._changed.set()
         return seat
 
-    def _leave_seat(self, seat: _Seat) -> None:
+    def _leave_seat(self, seat: Seat) -> None:
         if self._seat is seat:
             self._seat = None
+            self._outgoing.connected = False
             self._outbox.forget_passing()
         self._changed.set()
 
-    def _dismiss(self, seat: _Seat, code: int, reason: str, *, flush: bool = False) -> None:
-        seat.verdict, seat.flush = (code, reason), flush
-        self._outbox.changed.set()
-
-    async def _close(self, connection: Connection, code: int, reason: str) -> None:
-        with trio.move_on_after(self._settings.close_grace):
-            await connection.close(code, reason)
-
-    async def _send(self, seat: _Seat) -> None:
-        """Hand over what is queued until the connection is lost or is to be closed."""
-        while not seat.lost:
-            parcel = self._outbox.head() if seat is self._seat else None
-            if seat.verdict and not (seat.flush and parcel):
-                return
-            if parcel is None:
-                await self._outbox.changed.wait()
-                continue
-            try:
-                await seat.connection.send(parcel.text)
-            except ConnectionLost:
-                self._lose(seat)
-            else:
-                self._outbox.done(parcel)
-
-    async def _hurry(self, seat: _Seat, scope: trio.CancelScope) -> None:
-        """See that a send that never ends does not keep a connection that is to go."""
-        while not seat.lost and (seat.verdict is None or seat.flush):
-            await self._outbox.changed.wait()
-        await trio.sleep(self._settings.close_grace)
-        seat.lost = True
-        scope.cancel()
-
-    async def _receive(self, seat: _Seat) -> None:
+    async def _receive(self, seat: Seat) -> None:
         while True:
             await self._outbox.room()
             try:
@@ -194,31 +149,30 @@ class LiveSession:
             except ConnectionLost as lost:
                 self._lose(seat, lost.code)
                 return
-            if seat is not self._seat:
+            if not seat.taken:
                 return
             if len(frame) > self._settings.max_frame:
                 limit = self._settings.max_frame
-                self._dismiss(seat, closing.TOO_BIG, f"a frame may have {limit} bytes")
+                seat.dismiss(closing.TOO_BIG, f"a frame may have {limit} bytes")
                 return
             try:
                 self._take(m.decode_client(frame))
             except MachineError as error:
                 self._fail(error)
 
-    def _lose(self, seat: _Seat, code: int = closing.ABNORMAL) -> None:
-        seat.lost = True
-        self._outbox.changed.set()
-        if code == closing.NORMAL and seat is self._seat:
+    def _lose(self, seat: Seat, code: int) -> None:
+        seat.lose()
+        if code == closing.NORMAL and seat.taken:
             self._deserted = True
             self.stop()
 
-    async def _watch_idle(self, seat: _Seat) -> None:
+    async def _watch_idle(self, seat: Seat) -> None:
         limit = self._settings.idle_timeout
         while limit is not None and self.stage is Stage.OPEN:
             if trio.current_time() >= self._audio_at + limit:
-                if seat is self._seat:
+                if seat.taken:
                     self._deserted = True
-                    self._dismiss(seat, closing.IDLE, f"no audio for {limit:g} s")
+                    seat.dismiss(closing.IDLE, f"no audio for {limit:g} s")
                     self.stop()
                 return
             await trio.sleep_until(self._audio_at + limit)
@@ -233,17 +187,17 @@ class LiveSession:
                 self._take_stop()
             case m.BadFrame(reason):
                 # The service's own answer is not known; one refusal keeps the session usable.
-                self._put(m.AudioAck(acknowledged=False, error=_error(400, reason)))
+                self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(400, reason)))
 
     def _take_audio(self, data: bytes) -> None:
         self._audio_at = trio.current_time()
         if self.stage is not Stage.OPEN:
-            self._put(m.AudioAck(acknowledged=False, error=_error(409, "already stopped")))
+            self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(409, "already stopped")))
             return
         if data and not self._recording:
             self._recording = True
-            self._put(m.StartRecording())
-        self._put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
+            self._outgoing.put(m.StartRecording())
+        self._outgoing.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
         self._changed.set()
         limit = self._settings.max_seconds
         if limit is not None and self.store.seconds >= limit:
@@ -251,19 +205,18 @@ class LiveSession:
 
     def _take_stop(self) -> None:
         if self.stage is not Stage.OPEN:
-            self._put(m.StopAck(acknowledged=False, error=_error(409, "already stopped")))
+            self._outgoing.put(m.StopAck(acknowledged=False, error=_error(409, "already stopped")))
             return
         self.stop()
         data = m.StopAckData(
             recording_duration=self.store.seconds,
             recording_left_to_process=self._listening.behind,
         )
-        self._put(m.StopAck(acknowledged=True, data=data))
+        self._outgoing.put(m.StopAck(acknowledged=True, data=data))
 
     def stop(self) -> None:
         """The audio is over. Does nothing when it is already."""
         if self.stage in (Stage.WAITING, Stage.OPEN):
-            self._intake.finish()
             self.stage = Stage.STOPPED
             self._changed.set()
 
@@ -277,12 +230,15 @@ class LiveSession:
                 nursery.start_soon(self._tell)
                 await self._listen()
             self._conclude()
+            await self._hand_over()
         except* ReplayError as group:
             self._break_down(group)
-        await self._hand_over()
-        self.stage = Stage.OVER
-        self.store.close()
-        self._changed.set()
+            await self._hand_over()
+        finally:
+            self.stage = Stage.OVER
+            self._listening.close()
+            self.store.close()
+            self._changed.set()
 
     async def _watch_presence(self) -> None:
         """End the audio of a session whose client stays away too long."""
@@ -308,30 +264,15 @@ class LiveSession:
                 raise self.failure
             if await self._listening.step():
                 await trio.lowlevel.checkpoint()
-            elif self.stage is Stage.STOPPED:
-                break
-            else:
+            elif self.stage is not Stage.STOPPED:
                 await self._changed.wait()
+            elif not self._intake.finish():
+                break
         await self._listening.finish()
 
     async def _tell(self) -> None:
         while (event := await self._listening.schedule.next()) is not None:
-            self._publish(*event)
-
-    def _publish(self, channel: int, event: Event) -> None:
-        match event:
-            case SpeechStarted(time):
-                self._put(m.SpeechStart(data=m.SpeechTime(time=time, channel=channel)))
-            case SpeechEnded(time):
-                self._put(m.SpeechEnd(data=m.SpeechTime(time=time, channel=channel)))
-            case Partial(utterance) | Final(utterance):
-                final = isinstance(event, Final)
-                name = f"{channel:02d}_{self._utterances[channel]:08d}"
-                if final:
-                    self.store.add_utterance(utterance)
-                    self._utterances[channel] += 1
-                data = m.TranscriptData(id=name, is_final=final, utterance=utterance)
-                self._put(m.Transcript(data=data))
+            self._outgoing.tell(*event)
 
     def _conclude(self) -> None:
         """File the result, so that it is there before anybody is told, then tell."""
@@ -341,13 +282,10 @@ class LiveSession:
         self.result = facts
         self.ended_at = self._stamp()
         self.stage = Stage.CONCLUDED
-        duration = m.RecordingDuration(recording_duration=facts.audio_duration)
-        self._put(m.EndRecording(data=duration))
-        self._put(m.PostTranscript(data=text))
-        self._put(m.PostFinalTranscript(data=result.final_result(text, facts)))
-        self._put(m.EndSession())
-        if self._seat and not self._seat.verdict:
-            self._dismiss(self._seat, closing.NORMAL, "", flush=True)
+        for message in result.last_messages(text, facts):
+            self._outgoing.put(message)
+        if self._seat and not self._seat.dismissed:
+            self._seat.dismiss(closing.NORMAL, "", flush=True)
 
     def _break_down(self, group: BaseExceptionGroup[ReplayError]) -> None:
         error: BaseException = group
@@ -357,13 +295,15 @@ class LiveSession:
         self._fail(error)
 
     def _fail(self, error: ReplayError) -> None:
+        if self.failure:
+            return
         _log.error("session %s: %s", self.id, error)
         self.failure = error
         self.ended_at = self._stamp()
         self._deserted = True
         self.stop()
         if self._seat:
-            self._dismiss(self._seat, _INTERNAL_ERROR, "the session broke down")
+            self._seat.dismiss(_INTERNAL_ERROR, "the session broke down")
 
     async def _hand_over(self) -> None:
         """Wait for the rest to be delivered, or for there being nobody to take it."""
@@ -371,25 +311,9 @@ class LiveSession:
             while self._seat or (len(self._outbox) and not self._deserted):
                 await self._changed.wait()
         if self._seat:
-            self._dismiss(self._seat, closing.NORMAL, "")
+            self._seat.dismiss(closing.NORMAL, "")
         while self._seat:
             await self._changed.wait()
-
-    # ------------------------------------------------------------------ what goes out
-
-    def _put(self, message: m.Message) -> None:
-        """Queue `message` for the client, if it asked for its kind."""
-        if not wanted(message, self.config.messages_config):
-            return
-        message.session_id = self.id
-        message.created_at = self._stamp()
-        text = m.encode(message)
-        ack = isinstance(message, m.AudioAck | m.StopAck)
-        partial = isinstance(message, m.Transcript) and not message.data.is_final
-        if not ack:
-            self.store.add_message(text)
-        if self._seat or not (ack or partial):
-            self._outbox.put(Parcel(text, keep=not (ack or partial)))
 
 
 def _error(status: int, text: str) -> m.MessageError:

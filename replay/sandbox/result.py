@@ -7,7 +7,18 @@ from collections import Counter
 import msgspec
 
 from replay.audio import AudioFormat
-from replay.wire.messages import FinalResult, ResultMetadata, Transcription, Utterance
+from replay.wire.messages import (
+    EndRecording,
+    EndSession,
+    FinalResult,
+    Message,
+    PostFinalTranscript,
+    PostTranscript,
+    RecordingDuration,
+    ResultMetadata,
+    Transcription,
+    Utterance,
+)
 
 #: The service's own SDK closes the connection over a message of more than 1 MiB (protocol 9.1).
 _MESSAGE_BYTES = 1_000_000
@@ -52,3 +63,13 @@ def metadata(fmt: AudioFormat, seconds: float, took: float) -> ResultMetadata:
 
 def final_result(whole: Transcription, facts: ResultMetadata) -> FinalResult:
     return FinalResult(metadata=facts, transcription=whole)
+
+
+def last_messages(text: Transcription, facts: ResultMetadata) -> list[Message]:
+    """What follows the last final, in order (protocol 6)."""
+    return [
+        EndRecording(data=RecordingDuration(recording_duration=facts.audio_duration)),
+        PostTranscript(data=text),
+        PostFinalTranscript(data=final_result(text, facts)),
+        EndSession(),
+    ]

@@ -6,6 +6,7 @@ hides the client's close code and cannot be made to let go of a client that stop
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,7 +86,8 @@ class _Front:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         config = Config()
-        config.accesslog = config.errorlog = None
+        config.accesslog = None
+        config.errorlog = logging.getLogger(__name__)
         config.include_server_header = False
         config.keep_alive_timeout = 65.0
         # Hypercorn's types describe each message more exactly than starlette's do.

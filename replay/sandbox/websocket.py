@@ -23,7 +23,6 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
-from wsproto.extensions import PerMessageDeflate
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from replay.errors import ConnectionLost
@@ -65,7 +64,9 @@ class ServerWebSocket:
         self.path, self.query = parts.path, parse_qs(parts.query)
 
     async def accept(self) -> None:
-        await self._put(AcceptConnection(extensions=[PerMessageDeflate()]))
+        """Agree, without compression: it saves nothing on one machine, and byte positions in the
+        stream stay what they look like."""
+        await self._put(AcceptConnection())
 
     async def reject(self, status: int) -> None:
         """Answer the request with an HTTP error instead."""
