@@ -113,6 +113,16 @@ def test_late_chunks_make_a_run_invalid_and_its_verdict_unknown() -> None:
     assert found.reasons == found.validity.reasons[:1]
 
 
+def test_a_single_late_chunk_is_suspicious_no_more() -> None:
+    """In forty chunks one is beyond every percentile that they can carry."""
+    built = complete()
+    late = next(e for e in built.entries if isinstance(e, j.Produced))
+    late.t += 30_000_000
+    found = judged(built)
+    assert (found.validity.verdict, found.verdict) == ("suspect", "pass")
+    assert found.validity.reasons == ["one own chunk was 30.0 ms late; this run bears 15.0 ms"]
+
+
 def test_an_unpaced_run_measures_no_latency() -> None:
     """It says so, and claims no lateness either."""
     built = complete()
