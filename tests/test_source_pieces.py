@@ -38,7 +38,7 @@ def test_a_chunk_bears_the_arrival_of_the_piece_that_completed_it(
 def test_a_section_is_a_slice_of_the_whole(
     parts: list[bytes], start: int, length: int | None, frame: int
 ) -> None:
-    """Cutting piece by piece equals slicing everything at once, and `done` means nothing follows."""
+    """Cutting piece by piece equals slicing at once, and `done` means nothing follows."""
     section = Section(start, length, frame)
     got = b""
     for part in parts:

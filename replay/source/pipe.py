@@ -12,10 +12,6 @@ from replay.source.bridge import Stopped
 from replay.source.location import STDIN, Place
 
 
-class PipeSilent(SourceError):
-    """Nothing came in time."""
-
-
 class Pipe:
     """What PyAV reads from; `read` returns what is there, at least one byte before the end.
 
@@ -45,7 +41,7 @@ class Pipe:
         return sys.__stdin__.fileno()
 
     def read(self, size: int) -> bytes:
-        """Raises Stopped when let go of, PipeSilent when nothing came in time."""
+        """Raises Stopped when let go of, TimeoutError when nothing came in time."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
@@ -53,7 +49,7 @@ class Pipe:
         if self._woken in ready:
             raise Stopped
         if not ready:
-            raise PipeSilent(f"{self.name}: gave nothing for {self._timeout:g} s")
+            raise TimeoutError
         return os.read(self._fd, size)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -26,7 +27,7 @@ from replay.source.reasons import FAILURES, reason
 SLACK = 0.1
 
 # Containers that write down how much audio they hold; others' lengths are estimates.
-_DECLARING = ("wav", "w64", "flac", "mov", "matroska", "aiff", "caf")
+_DECLARING = ("w64", "flac", "mov", "matroska", "aiff", "caf")
 
 
 class Track:
@@ -144,7 +145,18 @@ class Track:
     @property
     def declared(self) -> float | None:
         """Seconds of audio the container says it holds, where that can be relied on."""
-        if self.place.kind == "pipe" or not self._declares:
+        name = self._container.format.name
+        if self.place.kind == "pipe":
+            return None
+        if self.place.kind == "file" and name in ("wav", "mp3"):
+            with Path(self.place.target).open("rb") as file:
+                head = file.read(65536)
+            if name == "wav":  # libavformat believes the file's size, not what its header promised
+                return wav_seconds(head)
+            # A Xing, Info or VBRI header in the first frame counts the frames.
+            if not any(mark in head for mark in (b"Xing", b"Info", b"VBRI")):
+                return None
+        elif not name.startswith(_DECLARING):
             return None
         if self.stream.duration is not None and self.stream.time_base is not None:
             return float(self.stream.duration * self.stream.time_base)
@@ -161,19 +173,20 @@ class Track:
             return None
         return float(Fraction(self._container.duration, av.time_base))
 
-    @property
-    def _declares(self) -> bool:
-        name = self._container.format.name
-        if self.place.kind != "file":
-            return name.startswith(_DECLARING)
-        with Path(self.place.target).open("rb") as file:
-            head = file.read(65536)
-        if name == "mp3":  # a Xing, Info or VBRI header in the first frame counts the frames
-            return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
-        if name == "wav":  # a writer that was cut short, or is still writing, leaves the size open
-            at = wav_data_offset(head) or 0
-            return head[max(0, at - 4) : at] not in (b"", b"\0" * 4, b"\xff" * 4)
-        return name.startswith(_DECLARING)
+
+def wav_seconds(head: bytes) -> float | None:
+    """What the beginning of a WAV file says of its length; None when it does not.
+
+    A writer that was cut short, or is still writing, leaves 0 or all ones for the size.
+    """
+    data, form = wav_data_offset(head), head.find(b"fmt ", 12)
+    if not data or form < 0:
+        return None
+    [size] = struct.unpack_from("<I", head, data - 4)
+    [bytes_per_second] = struct.unpack_from("<I", head, form + 16)
+    if size in (0, 0xFFFFFFFF) or not bytes_per_second:
+        return None
+    return float(size / bytes_per_second)
 
 
 def pick(container: InputContainer, index: int | None, name: str) -> AudioStream:

@@ -139,7 +139,7 @@ class Worker:
             if track.failed is not None:
                 lost = f"after {track.heard:.2f} s it {reason(track.failed, self._spec.timeout)}"
             elif declared is not None and track.heard < declared - SLACK:
-                lost = lost or f"ends after {track.heard:.2f} s of {declared:.2f} s"
+                lost = lost or f"only {track.heard:.2f} s of {declared:.2f} s could be decoded"
         if lost:
             self._end("broken", f"{track.place.name}: {lost}")
         return not lost
