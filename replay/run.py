@@ -18,7 +18,7 @@ import trio
 from replay import __version__
 from replay import journal as j
 from replay.audio import NS, AudioFormat
-from replay.client import LiveSession, Ticket, open_session
+from replay.client import Ticket, open_session
 from replay.errors import MachineError, ReplayError, UsageError
 from replay.observer import sample_resources, watch_stalls
 from replay.opening import request_body
@@ -31,7 +31,7 @@ from replay.source import Shape, Source, SourceSpec, Spoken, find_reference, ope
 from replay.spill import Spill
 from replay.target import Target, open_target
 from replay.tasks import open_flat_nursery
-from replay.transport import Service
+from replay.transport.http import HttpService
 from replay.wire.config import format_fields
 
 _REFRESH_SECONDS = 0.1
@@ -109,7 +109,7 @@ class _Run:
         self,
         options: RunOptions,
         source: Source,
-        service: Service,
+        service: HttpService,
         recorder: FileRecorder,
         directory: Path,
         view: View | None,
@@ -166,10 +166,7 @@ class _Run:
                     pass  # the recorder has it already
                 nursery.cancel_scope.cancel()
             if options.fetch_file:
-                await self._fetch(session)
-
-    async def _fetch(self, session: LiveSession) -> None:
-        await fetch_recording(session, self._recorder, self._directory / "recorded.wav")
+                await fetch_recording(session, recorder, self._directory / "recorded.wav")
 
     async def _heed_signals(
         self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]
@@ -208,7 +205,7 @@ class _Run:
                     chunk_ns=round(options.chunk * NS),
                     speed=float(options.pace.speed),
                 ),
-                target=options.target.facts(options.region),
+                target=options.target.facts(self._service.base_url, options.region),
                 config=dict(options.config),
                 seed=options.seed,
             )

@@ -31,12 +31,11 @@ class Run:
     recorded: memoryview | None
 
     def compare(self) -> Comparison | None:
-        """Hold the recording against what was handed to the wire, where both are there."""
+        """Hold the recording against what was played, where both are there."""
         if self.sent is None or self.recorded is None:
             return None
-        # A run that was cut short has written more than it sent.
-        sent = self.sent[: self.timeline.sent]
-        return compare(sent, self.recorded, self.timeline.format.frame_bytes)
+        # All that was spoken, also what never reached the wire: it is as lost as the rest.
+        return compare(self.sent, self.recorded, self.timeline.format.frame_bytes)
 
 
 def load(path: Path) -> Run:

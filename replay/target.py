@@ -47,9 +47,9 @@ class Target:
         check_base_url(text)
         return cls("url", text, api_key)
 
-    def facts(self, region: str | None) -> j.TargetFacts:
-        """The target as the journal keeps it."""
-        return j.TargetFacts(kind=self.kind, url=redact(self.url), region=region)
+    def facts(self, url: str, region: str | None) -> j.TargetFacts:
+        """The target as the journal keeps it; `url`: where it really was."""
+        return j.TargetFacts(kind=self.kind, url=redact(url), region=region)
 
 
 @asynccontextmanager

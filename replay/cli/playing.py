@@ -16,7 +16,7 @@ from replay.audio import Encoding
 from replay.cli.options import config_from, target_from
 from replay.cli.tickets import read_ticket
 from replay.cli.types import KEEP
-from replay.errors import UsageError
+from replay.errors import ReplayError, UsageError
 from replay.pace import Phase
 from replay.player import Pace
 from replay.report import json as json_report
@@ -37,25 +37,34 @@ _EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
 def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) -> int:
-    """Play every source; the exit code of the worst verdict.
+    """Play every source; the exit code of the worst of them.
 
     Raises:
-        ReplayError: a run could not be made; those before it are kept.
+        ReplayError: the only source could not be played, or the options make no sense.
     """
     every = [_run_options(source, options, sources) for source in sources]
     # With --json, standard output is for the documents alone.
     console = Console(stderr=as_json)
     summaries: list[Summary] = []
+    codes: set[int] = set()
     for each in every:
-        directory = trio.run(run, each, partial(make_view, console))
+        try:
+            directory = trio.run(run, each, partial(make_view, console))
+        except ReplayError as error:
+            if len(every) == 1:
+                raise
+            click.echo(f"replay: {error}", err=True)  # the other sources have their turn
+            codes.add(error.exit_code)
+            continue
         summary = finish(directory)
         summaries.append(summary)
+        codes.add(_EXIT[summary.verdict])
         text.show(summary, console)
         console.print(f"{directory}/", style="dim", highlight=False, soft_wrap=True)
     if as_json:
         documents = [json_report.render(summary).decode().rstrip() for summary in summaries]
-        click.echo(documents[0] if len(documents) == 1 else "[" + ",\n".join(documents) + "]")
-    return worst(summaries)
+        click.echo(documents[0] if len(sources) == 1 else "[" + ",\n".join(documents) + "]")
+    return worst(codes)
 
 
 def finish(directory: Path) -> Summary:
@@ -66,10 +75,9 @@ def finish(directory: Path) -> Summary:
     return summary
 
 
-def worst(summaries: Sequence[Summary]) -> int:
-    """The exit code for several verdicts: a failure outweighs an unknown, that a pass."""
-    codes = {_EXIT[summary.verdict] for summary in summaries}
-    return next((code for code in (1, 3) if code in codes), 0)
+def worst(codes: set[int]) -> int:
+    """One exit code for several runs: what could not be run, then failures, then unknowns."""
+    return next((code for code in (2, 1, 3) if code in codes), 0)
 
 
 def _run_options(source: str, options: dict[str, Any], sources: Sequence[str]) -> RunOptions:
