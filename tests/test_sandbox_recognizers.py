@@ -32,6 +32,7 @@ from replay.sandbox.recognizers.base import (
     SpeechStarted,
     StreamSettings,
 )
+from replay.sandbox.recognizers.moonshine import loops, spread
 from replay.sandbox.recognizers.scripted import (
     Manner,
     Script,
@@ -206,6 +207,30 @@ async def test_moonshine_shares_its_models() -> None:
     recognizer.close()
     assert "best of times" in told["two_cities.wav"]
     assert "ever tried" in told["beckett.wav"]
+
+
+@pytest.mark.local
+async def test_moonshine_leaves_clicks_alone() -> None:
+    """Noise and a click are no words."""
+    recognizer = moonshine()
+    noise = np.random.default_rng(1).normal(0, 0.01, 3 * RATE).astype(np.float32)
+    noise[RATE : RATE + 100] = 0.9
+    events = await listen(recognizer, noise)
+    recognizer.close()
+    assert not any(isinstance(event, Final) for event in events)
+
+
+def test_loops_are_seen() -> None:
+    """One word four times is a loop; three times is speech."""
+    assert loops("its noisy tho Tho tho tho")
+    assert not loops("no no no, never")
+    assert not loops("")
+
+
+def test_words_are_spread_by_length() -> None:
+    """Words share their utterance by length, in order and without gaps."""
+    found = [(word.word, word.start, word.end) for word in spread("a bbb", 1.0, 3.0)]
+    assert found == [(" a", 1.0, 1.5), (" bbb", 1.5, 3.0)]
 
 
 # ------------------------------------------------------------------ scripted

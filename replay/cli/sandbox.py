@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay import __version__
+from replay.cli.types import DURATION, api_key
 
 if TYPE_CHECKING:
     import trio
@@ -37,16 +38,16 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="What the scripted recogniser says, and when (NAME.words.json); implies it.",
 )
-@click.option("--partial-delay", type=float, default=0.0, help="Scripted: seconds per partial.")
-@click.option("--final-delay", type=float, default=0.0, help="Scripted: seconds per final.")
-@click.option("--jitter", type=float, default=0.0, help="Scripted: up to this much more delay.")
+@click.option("--partial-delay", type=DURATION, default="0", help="Scripted: before partials.")
+@click.option("--final-delay", type=DURATION, default="0", help="Scripted: before finals.")
+@click.option("--jitter", type=DURATION, default="0", help="Scripted: up to this much more delay.")
 @click.option(
     "--flicker",
     type=click.FloatRange(0, 1),
     default=0.0,
     help="Scripted: probability that a partial ends in a wrong word.",
 )
-@click.option("--repeat", type=float, help="Scripted: say the script again every so many seconds.")
+@click.option("--repeat", type=DURATION, help="Scripted: say the script again every so often.")
 @click.option("--seed", type=int, default=0, help="Scripted: of everything that is drawn.")
 @click.option(
     "--data",
@@ -54,28 +55,30 @@ if TYPE_CHECKING:
     help="Keep the sessions here. [default: a directory that goes away]",
 )
 @click.option(
-    "--api-key", envvar="REPLAY_SANDBOX_KEY", help="Accept this key only. [default: any, or none]"
+    "--api-key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Accept only the key in this file. [default: any, or none]",
 )
 @click.option(
     "--session-timeout",
-    type=click.FloatRange(min=0),
-    default=120.0,
+    type=DURATION,
+    default="2m",
     show_default=True,
-    help="Seconds a session waits for its client to come back.",
+    help="How long a session waits for its client to come back.",
 )
 @click.option(
     "--idle-timeout",
-    type=click.FloatRange(min=0),
-    default=30.0,
+    type=DURATION,
+    default="30s",
     show_default=True,
-    help="Seconds without audio until close 4408; 0 for never.",
+    help="Without audio for so long, close with 4408; 0 for never.",
 )
 @click.option(
     "--max-session",
-    type=click.FloatRange(min=0),
-    default=10800.0,
+    type=DURATION,
+    default="3h",
     show_default=True,
-    help="Seconds of audio until a session ends; 0 for no limit.",
+    help="Audio after which a session ends; 0 for no limit.",
 )
 @click.option("--log", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 @click.option("--until-eof", is_flag=True, help="End when standard input is closed.")
@@ -87,7 +90,7 @@ def command(**options: Any) -> None:
     \b
     Examples:
       replay sandbox
-      replay sandbox --port 0 --script words.json --final-delay 0.3
+      replay sandbox --port 0 --script words.json --final-delay 300ms
     """
     import trio
 
@@ -98,10 +101,10 @@ def command(**options: Any) -> None:
     )
     settings = Settings(
         data=options["data"],
-        api_key=options["api_key"],
-        session_timeout=options["session_timeout"],
-        idle_timeout=options["idle_timeout"] or None,
-        max_seconds=options["max_session"] or None,
+        api_key=api_key(options["api_key_file"], None),
+        session_timeout=float(options["session_timeout"]),
+        idle_timeout=float(options["idle_timeout"]) or None,
+        max_seconds=float(options["max_session"]) or None,
     )
     serve = partial(_serve, settings, _recognizer(options), options)
     trio.run(serve)
@@ -119,11 +122,11 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
         )
         name = "silent"
     manner = recognizers.Manner(
-        partial_delay=options["partial_delay"],
-        final_delay=options["final_delay"],
-        jitter=options["jitter"],
+        partial_delay=float(options["partial_delay"]),
+        final_delay=float(options["final_delay"]),
+        jitter=float(options["jitter"]),
         flicker=options["flicker"],
-        repeat=options["repeat"],
+        repeat=float(options["repeat"]) if options["repeat"] else None,
         seed=options["seed"],
     )
     return recognizers.make(name or "moonshine", script=options["script"], manner=manner)

@@ -47,6 +47,10 @@ _LEAD_FRAMES = 10
 _PARTIAL_EVERY = 0.5
 #: No partial transcripts while more audio than this waits, seconds.
 _PARTIALS_BEHIND = 1.0
+#: Shorter speech is a breath or a click, out of which the model makes words; frames.
+_LEAST_VOICED = 3
+#: The model at times falls into saying one word over and over; this often is no speech.
+_LOOP = 4
 
 
 class Transcriber:
@@ -130,8 +134,13 @@ class MoonshineRecognizer:
                 self._idle.append(mine)
 
     async def transcribe(self, samples: Samples) -> str:
+        """The words in `samples`; heard again, a little shifted, when they make no sense."""
         async with self.transcriber() as transcriber:
-            return await trio.to_thread.run_sync(transcriber, samples, limiter=self._limiter)
+            text = await trio.to_thread.run_sync(transcriber, samples, limiter=self._limiter)
+            if not loops(text):
+                return text
+            shifted = np.concatenate((np.zeros(RATE // 10, np.float32), samples))
+            return await trio.to_thread.run_sync(transcriber, shifted, limiter=self._limiter)
 
     def close(self) -> None:
         while self._idle:
@@ -202,7 +211,8 @@ class MoonshineStream:
     def _note(self, found: Began | Span) -> list[Event]:
         if isinstance(found, Began):
             return [SpeechStarted(found.frame * FRAME_SECONDS)]
-        self._ready.append((found, self._cut_out(found)))
+        if found.voiced_end - found.start >= _LEAST_VOICED:
+            self._ready.append((found, self._cut_out(found)))
         self._floor = found.end
         return [] if found.goes_on else [SpeechEnded(found.voiced_end * FRAME_SECONDS)]
 
@@ -238,6 +248,12 @@ class MoonshineStream:
             text=f" {text}",
             language="en",
         )
+
+
+def loops(text: str) -> bool:
+    """Does one word come again and again?"""
+    words = text.casefold().split()
+    return any(len(set(words[at : at + _LOOP])) == 1 for at in range(len(words) - _LOOP + 1))
 
 
 def spread(text: str, start: float, end: float) -> list[Word]:
