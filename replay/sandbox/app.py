@@ -38,7 +38,8 @@ _EXPOSED = [
     "x-correlation-id",
 ]
 _METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
-_ID = "{job_id}"
+#: The path's parameter, and what stands for it where a path is built (which quotes braces).
+_ID = "job_id"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -51,10 +52,10 @@ def make_app(sandbox: Sandbox) -> Starlette:
             Route(HEALTH_PATH, routes.health, methods=["GET"]),
             Route(LIVE_PATH, routes.keyed(routes.init), methods=["POST"]),
             Route(LIVE_PATH, routes.keyed(routes.list), methods=["GET"]),
-            Route(http.file_path(_ID), routes.keyed(routes.file), methods=["GET"]),
-            Route(http.job_path(_ID), routes.keyed(routes.get), methods=["GET"]),
-            Route(http.job_path(_ID), routes.keyed(routes.patch), methods=["PATCH"]),
-            Route(http.job_path(_ID), routes.keyed(routes.delete), methods=["DELETE"]),
+            Route(_pattern(http.file_path), routes.keyed(routes.file), methods=["GET"]),
+            Route(_pattern(http.job_path), routes.keyed(routes.get), methods=["GET"]),
+            Route(_pattern(http.job_path), routes.keyed(routes.patch), methods=["PATCH"]),
+            Route(_pattern(http.job_path), routes.keyed(routes.delete), methods=["DELETE"]),
         ],
         middleware=[
             Middleware(
@@ -71,6 +72,11 @@ def make_app(sandbox: Sandbox) -> Starlette:
             ReplayError: _own_error,
         },
     )
+
+
+def _pattern(path: Callable[[str], str]) -> str:
+    """The route that `path` builds the paths of."""
+    return path(_ID).replace(_ID, f"{{{_ID}}}")
 
 
 class _Routes:
@@ -139,11 +145,11 @@ class _Routes:
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:
-        self._sandbox.delete(request.path_params["job_id"])
+        self._sandbox.delete(request.path_params[_ID])
         return Response(status_code=202)
 
     def _find(self, request: Request) -> Entry:
-        return self._sandbox.find(request.path_params["job_id"])
+        return self._sandbox.find(request.path_params[_ID])
 
 
 class _Recording(Response):
@@ -284,7 +290,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 def _refuse(
     request: Request, status: int, message: str, validation: list[str] | None = None
 ) -> Response:
-    job_id = request.path_params.get("job_id") or uuid.uuid4().hex[:8]
+    job_id = request.path_params.get(_ID) or uuid.uuid4().hex[:8]
     body = ErrorBody(
         timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         path=request.url.path,

@@ -38,7 +38,11 @@ async def sandbox_process(*args: str) -> AsyncIterator[str]:
     """
     command = [sys.executable, "-m", "replay", "sandbox", "--port", "0", "--until-eof", *args]
     process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A Ctrl-C in the terminal is for this process alone: the session has yet to end.
+        start_new_session=True,
     )
     try:
         yield (await _ready(process)).url
