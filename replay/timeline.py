@@ -59,6 +59,10 @@ class Acks:
     upto: Ints
 
 
+#: A source's announced length may be off by so many seconds, for reasons of its container.
+_ROUNDING = 0.1
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message other than an acknowledgement of audio."""
@@ -130,7 +134,17 @@ class Timeline:
 
     @property
     def reference(self) -> journal.Reference | None:
-        return self.first(journal.Reference)
+        """What was said in the audio that was played; without word times only the whole has one."""
+        whole = self.first(journal.Reference)
+        played = self.format.seconds(self.produced)
+        expected = self.header.source.seconds
+        if whole is None or expected is None or played >= expected - _ROUNDING:
+            return whole
+        if not whole.words:
+            return None
+        words = [word for word in whole.words if (word.start + word.end) / 2 < played]
+        text = " ".join(word.word for word in words)
+        return journal.Reference(t=whole.t, text=text, words=words)
 
     @property
     def finished(self) -> bool:

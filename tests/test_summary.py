@@ -290,3 +290,19 @@ def test_the_summary_has_the_promised_keys(tmp_path: Path) -> None:
     for measure in "ack first_partial partial_lag word_first word_stable word_final final".split():  # noqa: SIM905
         assert list(found["latency"]["from_plan"][measure]) == dist.split()
     assert [p.name for p in run.path.iterdir() if p.suffix == ".tmp"] == []
+
+
+def test_words_that_were_never_played_are_not_missed() -> None:
+    """A run that was stopped half way is held against what was said until then."""
+    built = Builder(reference=WORDS).play()
+    for k, word in enumerate(WORDS[:20]):
+        built.transcript(word[2] + 150, [word], final=True, name=str(k))
+    built.finish(4600)
+    half = AudioFormat().bytes_in(2)
+    built.entries = [
+        entry
+        for entry in built.entries
+        if not isinstance(entry, j.Produced | j.Frame) or entry.offset < half
+    ]
+    found = judged(built, None).transcript
+    assert (found.lost, found.wer) == (0, 0.0)

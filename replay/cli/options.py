@@ -54,22 +54,26 @@ config_options = _stack(
         help="Session configuration, any field of the API, as JSON, YAML or TOML.",
     ),
     click.option("--language", "languages", multiple=True, metavar="CODE", help="en, fr …"),
-    click.option("--code-switching/--no-code-switching", default=None),
+    click.option(
+        "--code-switching/--no-code-switching", default=None, help="Languages may change."
+    ),
     click.option("--endpointing", type=DURATION, help="Silence that ends an utterance."),
     click.option("--partials/--no-partials", default=None, help="Partials are on by default."),
-    click.option("--model"),
-    click.option("--metadata", type=PAIR, multiple=True, metavar="KEY=VALUE"),
-    click.option("--callback-url", metavar="URL"),
-    click.option("--encoding", type=click.Choice(ENCODINGS)),
-    click.option("--sample-rate", type=int, metavar="HZ"),
-    click.option("--bit-depth", type=int, metavar="BITS"),
+    click.option("--model", metavar="NAME", help="Of the service."),
+    click.option(
+        "--metadata", type=PAIR, multiple=True, metavar="KEY=VALUE", help="Kept with the session."
+    ),
+    click.option("--callback-url", metavar="URL", help="The service posts its messages there."),
+    click.option("--encoding", type=click.Choice(ENCODINGS), help="[default: wav/pcm]"),
+    click.option("--sample-rate", type=int, metavar="HZ", help="[default: 16000]"),
+    click.option("--bit-depth", type=int, metavar="BITS", help="[default: 16]"),
     click.option("--channels", type=CHANNELS, metavar="N|keep", help="1 mixes down (default)."),
 )
 
 source_options = _stack(
     click.option("--start", type=DURATION, default="0", help="Leave out the beginning."),
     click.option("--duration", type=DURATION, help="Play only so much."),
-    click.option("--loop", type=LOOPS, default="1", metavar="N|forever"),
+    click.option("--loop", type=LOOPS, default="1", metavar="N|forever", help="Play it so often."),
     click.option("--stream-index", type=int, metavar="N", help="Which stream of a container."),
     click.option(
         "--source-timeout",

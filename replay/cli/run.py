@@ -21,14 +21,50 @@ from replay.cli.types import DURATION, SPEED
 @target_options
 @config_options
 @source_options
-@click.option("--chunk", type=DURATION, default="100ms", show_default=True)
-@click.option("--speed", type=SPEED, default="1", metavar="FACTOR|max", help="Times real time.")
-@click.option("--phase", type=click.Choice(["live", "eager"]), default="live", show_default=True)
-@click.option("--frames", type=click.Choice(["binary", "json"]), default="binary")
-@click.option("--ack-timeout", type=DURATION, default="5s", show_default=True)
-@click.option("--connect-timeout", type=DURATION, default="5s", show_default=True)
-@click.option("--give-up-after", type=DURATION, default="2m", show_default=True)
-@click.option("--end-timeout", type=DURATION, default="2m", show_default=True)
+@click.option(
+    "--chunk", type=DURATION, default="100ms", show_default=True, help="Audio in a chunk."
+)
+@click.option(
+    "--speed", type=SPEED, default="1", metavar="FACTOR|max", help="Times real time; max: unpaced."
+)
+@click.option(
+    "--phase",
+    type=click.Choice(["live", "eager"]),
+    default="live",
+    show_default=True,
+    help="Send a chunk when its last sample was spoken (live), or its first (eager).",
+)
+@click.option(
+    "--frames",
+    type=click.Choice(["binary", "json"]),
+    default="binary",
+    show_default=True,
+    help="Audio as binary frames, or base64 in JSON.",
+)
+@click.option(
+    "--ack-timeout",
+    type=DURATION,
+    default="5s",
+    show_default=True,
+    help="Take a connection without acknowledgements for dead after so long.",
+)
+@click.option(
+    "--connect-timeout", type=DURATION, default="5s", show_default=True, help="Of one attempt."
+)
+@click.option(
+    "--give-up-after",
+    type=DURATION,
+    default="2m",
+    show_default=True,
+    help="Of an outage without a sign of life.",
+)
+@click.option(
+    "--end-timeout",
+    type=DURATION,
+    default="2m",
+    show_default=True,
+    help="Wait so long for the end after the audio.",
+)
 @click.option(
     "--session",
     type=click.Path(path_type=Path),
