@@ -9,6 +9,7 @@ of a connection says where the service stands, and so how long the repeat was.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,13 +34,21 @@ class Finding:
 class AudioBuffer:
     """Bytes by absolute offset, in the pieces they came in; freed from the front.
 
-    Pieces are kept, never joined or copied until somebody reads across a border. Beyond `limit`
+    Pieces are kept, never joined or copied until somebody reads across a border, and found by
+    bisection, so that going through a long backlog costs no more than its length. Beyond `limit`
     bytes in memory `overflow` names the oldest pieces; once the caller has put them elsewhere and
     said so, `read` answers None for them.
+
+    Attributes:
+        start: everything before it is released.
+        end: where the next byte goes.
+        memory_start: everything before it is not in memory.
     """
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._starts: list[int] = []
+        self._pieces: list[bytes] = []
+        self._gone = 0  # how many at the front are let go, and not yet taken out of the lists
         self.start = 0
         self.end = 0
         self.memory_start = 0
@@ -51,15 +60,19 @@ class AudioBuffer:
 
     def append(self, data: bytes) -> None:
         if data:
-            self._pieces.append((self.end, data))
+            self._starts.append(self.end)
+            self._pieces.append(data)
             self.end += len(data)
 
     def piece(self, offset: int, limit: int) -> int:
-        """How many bytes from `offset` to the end of the piece it is in, at most `limit`."""
-        for start, data in reversed(self._pieces):
-            if start <= offset:
-                return min(limit, start + len(data) - offset)
-        return min(limit, self.memory_start - offset)
+        """How many bytes from `offset` to the end of the piece it is in, at most `limit`.
+
+        What is not in memory counts as one piece.
+        """
+        if offset < self.memory_start:
+            return min(limit, self.memory_start - offset)
+        index = self._index(offset)
+        return min(limit, self._starts[index] + len(self._pieces[index]) - offset)
 
     def read(self, start: int, stop: int) -> bytes | None:
         """The bytes from `start` to `stop`, or None when some of them are not in memory.
@@ -69,22 +82,25 @@ class AudioBuffer:
         """
         if not self.start <= start <= stop <= self.end:
             raise IndexError(f"{start}..{stop} is not within {self.start}..{self.end}")
+        if start == stop:
+            return b""
         if start < self.memory_start:
             return None
         parts: list[bytes] = []
-        # What is read is nearly always the newest piece: look from the end.
-        for at, data in reversed(self._pieces):
-            if at < stop and start < at + len(data):
-                whole = start <= at and at + len(data) <= stop
-                parts.append(data if whole else data[max(0, start - at) : stop - at])
-            if at <= start:
-                break
-        return parts[0] if len(parts) == 1 else b"".join(reversed(parts))
+        index = self._index(start)
+        while start < stop:
+            data = self._pieces[index]
+            at = start - self._starts[index]
+            part = data[at : at + stop - start]  # of a whole piece: the piece itself
+            parts.append(part)
+            start += len(part)
+            index += 1
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def release(self, upto: int) -> None:
         """Forget everything before `upto`."""
         self.start = max(self.start, min(upto, self.end))
-        while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) <= self.start:
+        while self._gone < len(self._pieces) and self._first_end() <= self.start:
             self._drop_first()
         self.memory_start = max(self.memory_start, self.start)
 
@@ -92,22 +108,31 @@ class AudioBuffer:
         """The oldest pieces beyond `limit` bytes in memory, as (offset, bytes); see `spilled`."""
         excess = self.in_memory - limit
         found: list[tuple[int, bytes]] = []
-        for offset, data in self._pieces:
-            if excess <= 0:
-                break
-            found.append((offset, data))
-            excess -= len(data)
+        index = self._gone
+        while excess > 0:
+            found.append((self._starts[index], self._pieces[index]))
+            excess -= len(self._pieces[index])
+            index += 1
         return found
 
     def spilled(self, upto: int) -> None:
         """What `overflow` gave out before `upto` is kept elsewhere now: let it go."""
-        while self._pieces and self._pieces[0][0] < upto:
+        while self._gone < len(self._pieces) and self._starts[self._gone] < upto:
             self._drop_first()
 
-    def _drop_first(self) -> tuple[int, bytes]:
-        offset, data = self._pieces.popleft()
-        self.memory_start = offset + len(data)
-        return offset, data
+    def _index(self, offset: int) -> int:
+        return bisect_right(self._starts, offset, self._gone) - 1
+
+    def _first_end(self) -> int:
+        return self._starts[self._gone] + len(self._pieces[self._gone])
+
+    def _drop_first(self) -> None:
+        self.memory_start = self._first_end()
+        self._pieces[self._gone] = b""
+        self._gone += 1
+        if 2 * self._gone > len(self._pieces):  # as many are moved as were dropped since
+            del self._starts[: self._gone], self._pieces[: self._gone]
+            self._gone = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +167,7 @@ class Ledger:
         self.repeated = 0
         self.outstanding: deque[Sent] = deque()
         self._resumed = 0  # where this connection began
+        self._again = 0  # acknowledged bytes that it began with all the same
         self._maybe = 0  # bytes of earlier connections that may or may not have arrived
         self._service_at: int | None = None if joined else 0
         self._base: int | None = None  # service's count minus ours, on this connection
@@ -158,7 +184,8 @@ class Ledger:
         self.outstanding.clear()
         self._base = None
         self._refused = 0
-        self.sent = self._resumed = self.acked - self.acked % self._frame_bytes
+        self._again = self.acked % self._frame_bytes
+        self.sent = self._resumed = self.acked - self._again
         return self.sent
 
     def record_sent(self, size: int, at: float) -> None:
@@ -190,21 +217,24 @@ class Ledger:
         self._settle(upto)
         return findings
 
-    def refuse(self) -> list[Finding]:
-        """The service would not take the oldest frame on its way: that audio is lost."""
+    def refuse(self, *, stopped: bool = False) -> list[Finding]:
+        """The service would not take the oldest frame on its way: that audio is lost.
+
+        `stopped`: all audio and the stop went out on an earlier connection. Then the service has
+        heard this audio before the stop, and refuses the repeat.
+        """
         if not self.outstanding:
             return [_broken("refused audio that was never sent", {})]
         frame = self.outstanding.popleft()
         self._refused += frame.size
         self._settle(frame.end)
-        return [
-            Finding(
-                "A1",
-                "error",
-                f"the service refused {frame.size} bytes of audio",
-                {"offset": frame.offset, "size": frame.size},
-            )
-        ]
+        if not frame.size:
+            return []  # a sign of life, which was heard
+        where = {"offset": frame.offset, "size": frame.size}
+        if stopped:
+            detail = f"the service refused {frame.size} bytes sent again after the stop"
+            return [Finding("A1", "info", detail, where)]
+        return [Finding("A1", "error", f"the service refused {frame.size} bytes of audio", where)]
 
     def _settle(self, upto: int) -> None:
         self.acked = max(self.acked, upto)
@@ -224,7 +254,7 @@ class Ledger:
             return [_broken(f"lost {-arrived} bytes that it had acknowledged", where)]
         if arrived > possible:
             return [_broken(f"counts {arrived - possible} bytes that were never sent", where)]
-        repeat = arrived + self.acked - self._resumed
+        repeat = arrived + self._again
         self.repeated += repeat
         if not repeat:
             return []

@@ -19,6 +19,7 @@ from enum import Enum
 from random import Random
 
 from replay.audio import AudioFormat
+from replay.errors import UsageError
 from replay.ledger import AudioBuffer, Finding, Ledger
 from replay.wire import messages as m
 from replay.wire.closing import Close, on_close, on_status
@@ -40,6 +41,9 @@ class Policy:
         stable_after: a connection must have lived so long for the back-off to begin anew.
         catch_up_rate: times the pace of the audio at which a backlog is sent; 0 for no limit.
         memory_limit: bytes of audio held in memory; the rest goes to disk.
+
+    Raises:
+        UsageError: a timeout that leaves no time.
     """
 
     json_frames: bool = False
@@ -52,6 +56,11 @@ class Policy:
     stable_after: float = 5.0
     catch_up_rate: float = 4.0
     memory_limit: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        for name in ("ack_timeout", "connect_timeout"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name.replace('_', '-')} must be more than 0 s")
 
     @property
     def frame_limit(self) -> int:
@@ -146,6 +155,7 @@ class Session:
         self.connections = 0
         self.attempt = 0
         self.stop_owed = False
+        self.stop_sent = False  # on some connection, after all of the audio
         self.stop_acked = False
         self.finished = False
         self._rng = rng
@@ -164,15 +174,18 @@ class Session:
     # ------------------------------------------------------------ the audio
 
     def push(self, data: bytes) -> None:
-        """Audio to deliver, whole frames.
+        """Audio to deliver, whole frames; it goes nowhere once the session is over.
 
         Raises:
             ValueError: part of a frame, or after `stop`.
         """
+        data = bytes(data)  # costs nothing for bytes, and keeps what others may still change
         if len(data) % self.format.frame_bytes:
             raise ValueError(f"{len(data)} bytes are not whole frames")
         if self.stop_owed:
             raise ValueError("the session's audio has ended")
+        if self.state is State.OVER:
+            return  # nobody will ever take it
         self.buffer.append(data)
         self.ledger.produced += len(data)
 
@@ -219,7 +232,7 @@ class Session:
         if self._alive and now - self._opened_at >= self.policy.stable_after:
             self._failures = 0
         match on_close(code):
-            case Close.DONE if self.stop_owed or self.finished:
+            case Close.DONE if self.stop_sent or self.finished:
                 return self._over(Outcome.COMPLETE, code, reason)
             case Close.DONE:
                 return self._over(
@@ -247,13 +260,13 @@ class Session:
             self._outage_since = now
         ceiling = min(self.policy.backoff_cap, self.policy.backoff_base * 2**self._failures)
         self._failures = min(self._failures + 1, 30)
-        at = now + max(at_least, self._rng.uniform(0, ceiling))
+        # On top of what the service asked for: else all its clients come back in one moment.
+        at = now + at_least + self._rng.uniform(0, ceiling)
         if at > self._outage_since + self.policy.give_up_after:
-            return self._over(
-                Outcome.GAVE_UP,
-                0,
-                f"no connection for {self.policy.give_up_after:g} s; last: {reason or 'cut off'}",
-            )
+            limit = f"no connection for {self.policy.give_up_after:g} s"
+            if at_least >= self.policy.give_up_after:
+                limit = f"asked to wait {at_least:g} s, longer than the limit of an outage"
+            return self._over(Outcome.GAVE_UP, 0, f"{limit}; last: {reason or 'cut off'}")
         return Retry(at, self.attempt + 1)
 
     def _over(self, outcome: Outcome, code: int, detail: str) -> Over:
@@ -275,7 +288,10 @@ class Session:
                 # Also a refusal counts: the service knows that the audio has ended.
                 self.stop_acked = True
             case m.PostFinalTranscript() | m.EndSession():
-                self.finished = True
+                self.finished = self.stop_acked = True
+            case m.EndRecording() | m.PostTranscript():
+                # Comes only once the audio is over: as good as the acknowledgement.
+                self.stop_acked = True
             case m.Malformed(reason=reason):
                 detail = f"a message breaks the protocol: {reason}"
                 return [Finding("E1", "error", detail, {"connection": self.connections})]
@@ -283,7 +299,7 @@ class Session:
 
     def _acknowledged(self, ack: m.AudioAck) -> list[Finding]:
         if not ack.acknowledged:
-            return self.ledger.refuse()
+            return self.ledger.refuse(stopped=self.stop_sent)
         if ack.data is None:
             return [Finding("E1", "error", "an acknowledgement carries no range", {})]
         findings = self.ledger.acknowledge(*ack.data.byte_range)
@@ -294,36 +310,43 @@ class Session:
 
     def next_send(self, now: float) -> SendAudio | SendStop | Wait:
         """What is to go out at `now`; follow each sending with `record_sent`."""
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN or self.stop_acked:
             return Wait()
         if self.unsent:
             return self._next_audio(now)
         self._catch_up = None
         if self.stop_owed:
-            return Wait() if self._stop_sent_at is not None or self.stop_acked else SendStop()
+            return Wait() if self._stop_sent_at is not None else SendStop()
         keepalive = self._sent_at + _KEEPALIVE_SECONDS
         return SendAudio(self.ledger.sent, 0) if now >= keepalive else Wait(keepalive)
 
     def _next_audio(self, now: float) -> SendAudio | Wait:
         sent = self.ledger.sent
+        limit = self.format.align(self.policy.frame_limit)
         if self._catch_up is None and self.unsent > self.format.bytes_in(_BACKLOG_SECONDS):
             self._catch_up = (now, sent)
+        piece = self.buffer.piece(sent, limit)
         if self._catch_up is None or not self._rate:
-            return SendAudio(sent, self.buffer.piece(sent, self.policy.frame_limit))
+            return SendAudio(sent, piece)
         since, origin = self._catch_up
-        step = max(
-            self.buffer.piece(sent, self.policy.frame_limit), int(self._rate * _CATCH_UP_STEP)
-        )
-        step = min(self.unsent, self.format.align(min(step, self.policy.frame_limit)))
         # The first step goes at once, each further one when the rate allows for what is out.
         due = since + (sent - origin) / self._rate
-        return Wait(due) if now < due else SendAudio(sent, step)
+        if now < due:
+            return Wait(due)
+        if now > due + _CATCH_UP_STEP:
+            # Held up by the network: what was missed is not made up for in one go.
+            self._catch_up = (now, sent)
+        step = max(piece, self.format.align(int(self._rate * _CATCH_UP_STEP)))
+        if sent < self.buffer.memory_start:
+            step = min(step, self.buffer.memory_start - sent)  # from one place at a time
+        return SendAudio(sent, min(self.unsent, step, limit))
 
     def record_sent(self, action: SendAudio | SendStop, now: float) -> None:
         """`action` was begun at `now`: handed to the socket."""
         self._sent_at = now
         if isinstance(action, SendStop):
             self._stop_sent_at = now
+            self.stop_sent = True
         else:
             self.ledger.record_sent(action.size, now)
 
@@ -338,13 +361,12 @@ class Session:
 
     def silent_at(self) -> float:
         """When the connection is to be taken for dead, if nothing is acknowledged until then."""
-        waits: list[float] = []
-        if self.ledger.outstanding:
-            waits.append(self.ledger.outstanding[0].at)
-        if self._stop_sent_at is not None and not self.stop_acked:
-            waits.append(self._stop_sent_at)
-        if not waits:
+        if self.stop_acked:
             return float("inf")
+        # A sign of life may stay without an answer: the protocol does not promise one.
+        waits = [next((sent.at for sent in self.ledger.outstanding if sent.size), float("inf"))]
+        if self._stop_sent_at is not None:
+            waits.append(self._stop_sent_at)
         return max(min(waits), self._progress_at) + self.policy.ack_timeout
 
     def ends_at(self) -> float:
