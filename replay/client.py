@@ -98,12 +98,16 @@ class LiveSession:
     async def send(self, data: bytes) -> None:
         """Audio to deliver: whole frames of the session's format. Never waits for the network.
 
+        Once the session is over (`ended`, or the iteration's end) what is sent goes nowhere. A
+        cancelled call has still taken the audio.
+
         Raises:
             ValueError: part of a frame, or after `stop`.
             MachineError: the disk took no more of a long backlog.
         """
         self._session.push(data)
         self._connector.wake.set()
+        await trio.lowlevel.checkpoint()
         buffer = self._session.buffer
         for offset, piece in buffer.overflow(self._session.policy.memory_limit):
             await self._spill.write(offset, piece)
@@ -124,11 +128,12 @@ class LiveSession:
     async def wait_unsent_at_most(self, size: int) -> None:
         """Wait until no more than `size` bytes wait for the network, or the session is over."""
         while self.unsent > size and self.ended is None:
-            self._connector.moved = trio.Event()
+            if self._connector.moved.is_set():
+                self._connector.moved = trio.Event()
             await self._connector.moved.wait()
 
     async def wait_opened(self) -> None:
-        """Wait for the first connection."""
+        """Wait for the first connection, or for the session being over without one."""
         await self._connector.opened.wait()
 
     def __aiter__(self) -> LiveSession:
@@ -150,7 +155,10 @@ class LiveSession:
         return await self._service.download(self.id, into)
 
     async def leave(self) -> None:
-        """Close the connection in the way that lets the service finish the session by itself."""
+        """Close the connection in the way that lets the service finish the session by itself.
+
+        Without a connection nothing can be said: the service waits its time, then finishes.
+        """
         if self._connector.wire is not None:
             self._connector.aborted = "ended"
             await self._connector.wire.close(NORMAL)
@@ -161,16 +169,25 @@ class LiveSession:
         """Keep the session connected until it is over, then fetch what it came to."""
         with self._out:
             over = await self._connector.run()
-            self.ended = await self._settle(over)
-            self._connector.moved.set()
-            self._recorder.write(
-                j.Ended(
-                    t=self._recorder.now(),
-                    outcome=self.ended.outcome,
-                    code=self.ended.code,
-                    detail=self.ended.detail,
-                )
+            self._end(await self._settle(over))
+
+    def interrupt(self) -> None:
+        """The caller has left before the end."""
+        if self.ended is None:
+            self._end(Ended("interrupted"))
+
+    def _end(self, ended: Ended) -> None:
+        self.ended = ended
+        self._connector.moved.set()
+        self._connector.opened.set()
+        self._recorder.write(
+            j.Ended(
+                t=self._recorder.now(),
+                outcome=ended.outcome,
+                code=ended.code,
+                detail=ended.detail,
             )
+        )
 
     async def _settle(self, over: Over) -> Ended:
         """Fetch the job, and say how the session ended."""
@@ -182,9 +199,7 @@ class LiveSession:
         match over.outcome:
             case Outcome.COMPLETE:
                 return Ended("complete", over.code, over.detail)
-            case Outcome.ENDED if done and self._session.stop_owed:
-                return Ended("recovered", over.code, over.detail)
-            case Outcome.TIMEOUT | Outcome.GAVE_UP if done and self._session.stop_acked:
+            case Outcome.ENDED | Outcome.TIMEOUT | Outcome.GAVE_UP if done and self._heard_stop:
                 return Ended("recovered", over.code, over.detail)
             case Outcome.TIMEOUT:
                 return Ended("timeout", over.code, over.detail)
@@ -192,6 +207,11 @@ class LiveSession:
                 return Ended("gave_up", over.code, over.detail)
             case _:
                 return Ended("refused", over.code, over.detail)
+
+    @property
+    def _heard_stop(self) -> bool:
+        """May the service have heard that the audio is over, and so all of it?"""
+        return self._session.stop_sent or self._session.stop_acked
 
     async def _fetch_job(self, deadline: float) -> http.Job | None:
         """The job once it has ended, or as it was when time was up; None without an answer."""
@@ -272,7 +292,9 @@ async def open_session(
         live = LiveSession(service, ticket, typed, session, recorder, store)
         async with open_flat_nursery() as nursery:
             nursery.start_soon(live.run)
-            yield live
-            if live.ended is None:
+            try:
+                yield live
                 await live.leave()
-                nursery.cancel_scope.cancel()
+            finally:
+                live.interrupt()
+            nursery.cancel_scope.cancel()

@@ -175,6 +175,7 @@ class Connector:
         stop = action.offset + action.size
         data = self._session.buffer.read(action.offset, stop)
         if data is None:
+            # Read before anything is put down: a cancelled reading has sent nothing.
             data = await self._spill.read(action.offset, action.size)
         as_text = self._session.policy.json_frames or not data
         frame = m.audio_frame(data) if as_text else data

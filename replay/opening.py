@@ -60,27 +60,20 @@ async def init(
         t = recorder.now()
         try:
             answer = await service.init(body, region)
-        except Refused as error:
+        except (ServiceError, TransportError) as error:
             recorder.write(
                 j.Init(
                     t=t,
                     done=recorder.now(),
                     attempt=attempt,
-                    status=error.status,
-                    request_id=error.request_id,
+                    status=getattr(error, "status", None) or 0,
+                    request_id=getattr(error, "request_id", ""),
                     error=str(error),
                 )
             )
-            if on_status(error.status) is Close.REFUSED:
+            if not _worth_another(error, attempt):
                 raise
             failure = error
-            at_least = error.retry_after or 0.0
-        except ConnectFailed as error:
-            recorder.write(j.Init(t=t, done=recorder.now(), attempt=attempt, error=str(error)))
-            if attempt >= _UNREACHABLE_ATTEMPTS:
-                raise
-            failure = error
-            at_least = 0.0
         else:
             recorder.write(
                 j.Init(
@@ -93,8 +86,19 @@ async def init(
                 )
             )
             return answer
+        at_least = getattr(failure, "retry_after", None) or 0.0
         ceiling = min(policy.backoff_cap, policy.backoff_base * 2 ** (attempt - 1))
         at = trio.current_time() + at_least + rng.uniform(0, ceiling)
         if at > gives_up:
             raise failure
         await trio.sleep_until(at)
+
+
+def _worth_another(error: ServiceError | TransportError, attempt: int) -> bool:
+    match error:
+        case Refused(status=status):
+            return on_status(status) is Close.RECONNECT
+        case ConnectFailed(status=None):
+            return attempt < _UNREACHABLE_ATTEMPTS
+        case _:
+            return False
