@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from io import FileIO
+from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Protocol
 
 import trio
 
 from replay import journal
-from replay.audio import NS, AudioFormat, wav_header
+from replay.audio import HEADER_BYTES, NS, AudioFormat, wav_header
 from replay.errors import MachineError
 
 _FLUSH_SECONDS = 0.2
@@ -55,31 +55,42 @@ class ListRecorder:
 
 
 class Spool:
-    """A file that is appended to from the event loop and written by a thread."""
+    """A file that is appended to from the event loop and written by a thread.
+
+    What the disk does not take stays first in line, so that the file never has a gap.
+    """
 
     def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
         self.size = 0
         self._file = file
         self._waiting: list[bytes] = []
+        self._rest = b""
 
     def append(self, data: bytes) -> None:
         self._waiting.append(data)
         self.size += len(data)
 
-    def flush(self) -> None:
-        """Write what waits; for a worker thread.
+    async def flush(self) -> None:
+        """Write what waits, in a worker thread.
 
         Raises:
             MachineError: the disk is full, or another reason why it cannot be written.
         """
-        waiting, self._waiting = self._waiting, []
-        rest = memoryview(b"".join(waiting))
+        # Taken on the event loop: a thread that took it could miss what is appended meanwhile.
+        self._rest = b"".join([self._rest, *self._waiting])
+        self._waiting.clear()
+        await trio.to_thread.run_sync(self._write)
+
+    def _write(self) -> None:
+        rest = memoryview(self._rest)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise cannot_write(self.path, error) from None
+        finally:
+            self._rest = bytes(rest)
 
 
 def cannot_write(path: Path, error: OSError) -> MachineError:
@@ -117,7 +128,7 @@ class FileRecorder:
 
     async def flush(self) -> None:
         for spool in (self._entries, self._audio):
-            await trio.to_thread.run_sync(spool.flush)
+            await spool.flush()
 
     async def flush_forever(self) -> None:
         while True:
@@ -151,13 +162,16 @@ async def open_recorder(
             yield recorder
         finally:
             with trio.CancelScope(shield=True):
-                await recorder.flush()
-                await trio.to_thread.run_sync(_finish_wav, audio, audio_file, fmt)
+                try:
+                    await recorder.flush()
+                finally:
+                    await trio.to_thread.run_sync(_finish_wav, audio, audio_file, fmt)
 
 
 def _finish_wav(audio: Spool, file: FileIO, fmt: AudioFormat) -> None:
-    size = audio.size - len(wav_header(fmt, None))
+    """Put into the header how much audio is in the file, which a full disk makes less than came."""
     try:
+        size = max(0, file.seek(0, SEEK_END) - HEADER_BYTES)
         file.seek(0)
         file.write(wav_header(fmt, size))
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import IO
 
 import trio
 
+from replay.errors import MachineError
 from replay.recorder import cannot_write
 
 
@@ -45,9 +46,22 @@ class Spill:
         await trio.to_thread.run_sync(self._write, offset, data)
 
     async def read(self, offset: int, size: int) -> bytes:
-        """What was written there."""
+        """What was written there.
+
+        Raises:
+            MachineError: it cannot be read again.
+        """
+        return await trio.to_thread.run_sync(self._read, offset, size)
+
+    def _read(self, offset: int, size: int) -> bytes:
         assert self._file is not None, "nothing was written"
-        return await trio.to_thread.run_sync(os.pread, self._file.fileno(), size, offset)
+        try:
+            data = os.pread(self._file.fileno(), size, offset)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise MachineError(f"cannot read the spilled backlog again: {reason}") from None
+        assert len(data) == size, "it was not written whole"
+        return data
 
     def _write(self, offset: int, data: bytes) -> None:
         try:
