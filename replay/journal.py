@@ -350,6 +350,7 @@ def raw(text: str | bytes) -> Raw | None:
     """`text` as it can stand inside a line, or None when it is not JSON."""
     data = text.encode() if isinstance(text, str) else text
     try:
+        data.decode()  # what is not UTF-8 is no JSON, and would pass as `Raw`
         if b"\n" in data or b"\r" in data:
             return Raw(msgspec.json.format(data, indent=-1))
         msgspec.json.decode(data, type=Raw)

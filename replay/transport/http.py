@@ -15,7 +15,7 @@ import msgspec
 from replay import __version__
 from replay.errors import ConnectFailed, ProtocolViolation, Refused, TransportError, UsageError
 from replay.transport.retry_after import retry_after
-from replay.transport.websocket import WebSocketWire, dial
+from replay.transport.websocket import UNTRUSTED, WebSocketWire, dial
 from replay.wire.http import (
     API_KEY_HEADER,
     LIVE_PATH,
@@ -28,6 +28,10 @@ from replay.wire.http import (
 )
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+#: A service's reason for refusing is shown up to this many characters.
+_LONGEST_REASON = 500
+#: What msgspec raises for what is not the JSON asked for.
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class HttpService:
@@ -42,7 +46,12 @@ class HttpService:
 
     async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
         answer = await self._request(
-            "POST", LIVE_PATH, json=dict(body), params={"region": region} if region else None
+            "POST",
+            LIVE_PATH,
+            # Not httpx's own JSON, which takes neither dates nor numbers that are none.
+            content=msgspec.json.encode(dict(body)),
+            headers={"content-type": "application/json"},
+            params={"region": region} if region else None,
         )
         return _decode(answer.content, InitAnswer, "POST " + LIVE_PATH)
 
@@ -73,9 +82,9 @@ class HttpService:
         size = 0
         with _mapped("GET " + path):
             async with self._client.stream("GET", self.base_url + path) as answer:
-                if answer.is_error:
+                if not answer.is_success:
                     await answer.aread()
-                    raise _refusal(answer, "GET", path)
+                    raise self._refusal(answer, "GET", path)
                 async for piece in answer.aiter_bytes():
                     into.write(piece)
                     size += len(piece)
@@ -85,8 +94,33 @@ class HttpService:
         with _mapped(f"{method} {path}"):
             answer = await self._client.request(method, self.base_url + path, **options)
         if not answer.is_success:
-            raise _refusal(answer, method, path)
+            raise self._refusal(answer, method, path)
         return answer
+
+    def _refusal(self, answer: httpx.Response, method: str, path: str) -> Refused:
+        """The service's own words about a failed request, in one line and without the key."""
+        try:
+            body = msgspec.json.decode(answer.content, type=ErrorBody)
+        except _NOT_JSON:
+            body = ErrorBody(message=answer.reason_phrase)
+        listed = [body.message] if isinstance(body.message, str) else body.message
+        listed = [*listed, *(body.validation_errors or [])]
+        said = self._clean("; ".join(text for text in listed if text))
+        request_id = self._clean(body.request_id or answer.headers.get("x-aipi-call-id", ""))
+        suffix = f" (request {request_id})" if request_id else ""
+        return Refused(
+            f"{method} {path} was refused with {answer.status_code}: {said or 'no reason'}{suffix}",
+            status=answer.status_code,
+            request_id=request_id,
+            retry_after=retry_after(answer.headers.get("retry-after")),
+        )
+
+    def _clean(self, text: str) -> str:
+        key = self._client.headers.get(API_KEY_HEADER)
+        if key:
+            text = text.replace(key, "***")
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + " …"
 
 
 @asynccontextmanager
@@ -104,6 +138,10 @@ async def open_service(
         if not api_key.isascii() or not api_key.isprintable():
             raise UsageError("the API key has characters that cannot be part of a header")
         headers[API_KEY_HEADER] = api_key
+    if tls is None and urlsplit(base_url).scheme == "https":
+        # One for both: websockets trust whom requests trust, and no reconnection has to read the
+        # certificates of the world again.
+        tls = httpx.create_ssl_context()
     async with httpx.AsyncClient(
         headers=headers,
         timeout=_TIMEOUT,
@@ -148,12 +186,13 @@ class _mapped:  # noqa: N801 - reads as a statement
         match error:
             case httpx.ConnectError() | httpx.ConnectTimeout():
                 host = error.request.url.host
-                raise ConnectFailed(f"cannot connect to {host}: {_reason(error)}") from None
+                failed = f"cannot connect to {host}: {_reason(error)}"
+                raise ConnectFailed(failed, status=_untrusted(error)) from None
             case httpx.TimeoutException():
                 raise TransportError(f"{self._what}: no answer in time") from None
             case httpx.InvalidURL() | httpx.UnsupportedProtocol():
                 raise UsageError(f"{self._what}: {error}") from None
-            case httpx.HTTPError():
+            case httpx.HTTPError() | httpx.StreamError() | httpx.CookieConflict():
                 raise TransportError(f"{self._what}: {_reason(error)}") from None
 
 
@@ -162,23 +201,14 @@ def _reason(error: Exception) -> str:
     return "timed out" if isinstance(error, httpx.TimeoutException) else text or "cut off"
 
 
-def _refusal(answer: httpx.Response, method: str, path: str) -> Refused:
-    """The service's own words about a failed request."""
-    try:
-        body = msgspec.json.decode(answer.content, type=ErrorBody)
-    except msgspec.DecodeError:
-        body = ErrorBody(message=answer.reason_phrase)
-    said = body.message if isinstance(body.message, str) else "; ".join(body.message)
-    if body.validation_errors:
-        said = "; ".join([said, *body.validation_errors]).lstrip("; ")
-    request_id = body.request_id or answer.headers.get("x-aipi-call-id", "")
-    suffix = f" (request {request_id})" if request_id else ""
-    return Refused(
-        f"{method} {path} was refused with {answer.status_code}: {said or 'no reason'}{suffix}",
-        status=answer.status_code,
-        request_id=request_id,
-        retry_after=retry_after(answer.headers.get("retry-after")),
-    )
+def _untrusted(error: BaseException) -> int | None:
+    """The status that stands for a certificate which is not trusted, if that is what failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UNTRUSTED
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 T = TypeVar("T")
@@ -187,5 +217,5 @@ T = TypeVar("T")
 def _decode(content: bytes, kind: type[T], what: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
+    except _NOT_JSON as error:
         raise ProtocolViolation(f"{what}: the answer breaks the protocol: {error}") from None

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import trio
 import wsproto.utilities
@@ -33,6 +33,8 @@ MAX_MESSAGE_BYTES = 64 << 20
 #: Read ahead so many messages, so that pongs and close frames are seen while one is worked on.
 QUEUE = 1024
 _CLOSE_SECONDS = 2.0
+#: A certificate that is not trusted stays so: it counts as this HTTP status (nginx's for it).
+UNTRUSTED = 495
 
 
 class _Tap(trio.abc.Stream):
@@ -127,14 +129,31 @@ async def dial(
         ConnectFailed: it could not be opened; with the HTTP status where there was an answer.
         ConnectionLost: on leaving, when the peer broke the websocket protocol.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise UsageError("the service gave a session URL that is not a websocket URL")
+    parts = _split(url)
+    assert parts.hostname is not None  # checked by `_split`
     stream, steps = await _open_stream(parts.scheme, parts.hostname, parts.port, deadline, tls)
     path = parts.path or "/"
     resource = f"{path}?{parts.query}" if parts.query else path
     async with wrap(stream, parts.netloc.rpartition("@")[2], resource, deadline, steps) as wire:
         yield wire
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a websocket URL.
+
+    Raises:
+        UsageError: it is none; the message leaves out the URL, which holds a token.
+    """
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        # What is not printable ASCII cannot be part of a request.
+        fine = fine and url.isascii() and url.isprintable() and " " not in url
+    except ValueError:
+        fine = False
+    if not fine:
+        raise UsageError("the session's URL is not a websocket URL")
+    return parts
 
 
 @asynccontextmanager
@@ -148,6 +167,7 @@ async def wrap(
     tap = _Tap(stream)
     began = trio.current_time()
     failure: ConnectFailed | ConnectionLost | None = None
+    ws: WebSocketConnection | None = None
     try:
         async with trio.open_nursery() as nursery:
             ws = await _upgrade(nursery, tap, host, resource, deadline)
@@ -167,7 +187,10 @@ async def wrap(
         failure = _rejected(group.exceptions)
     except* (wsproto.utilities.ProtocolError, ConnectionClosed):
         # From trio-websocket's reader task: the peer does not speak websocket.
-        failure = failure or ConnectionLost(ABNORMAL, "the peer broke the websocket protocol")
+        if ws is not None:
+            failure = ConnectionLost(ABNORMAL, "the peer broke the websocket protocol")
+        else:
+            failure = failure or ConnectFailed("the answer to the handshake is not a websocket's")
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
@@ -221,7 +244,7 @@ async def _open_stream(
     try:
         with trio.CancelScope(deadline=deadline):
             stream = await trio.open_tcp_stream(host, port or (443 if scheme == "wss" else 80))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # no name has a part of more than 63 characters
         raise ConnectFailed(f"cannot connect to {host}: {reason_of(error)}") from None
     if stream is None:
         raise failed
@@ -238,8 +261,7 @@ async def _open_stream(
             done = True
     except (trio.BrokenResourceError, OSError) as error:
         cause = error.__cause__ or error
-        # A certificate that is not trusted stays so (495 is nginx's status for it): no retry.
-        status = 495 if isinstance(cause, ssl.SSLCertVerificationError) else None
+        status = UNTRUSTED if isinstance(cause, ssl.SSLCertVerificationError) else None
         raise ConnectFailed(f"no TLS with {host}: {reason_of(cause)}", status=status) from None
     finally:
         if not done:

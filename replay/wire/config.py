@@ -265,7 +265,7 @@ def _scalar_rule(value: object, kind: mi.Type) -> str:
     """What `value` should have been, or an empty string when it is all right."""
     match kind:
         case mi.LiteralType(values=allowed):
-            if value not in allowed or isinstance(value, bool):
+            if not any(value == each and type(value) is type(each) for each in allowed):
                 return f"is {value!r}: must be one of {', '.join(map(str, allowed))}"
         case mi.BoolType():
             if not isinstance(value, bool):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -17,11 +17,11 @@ OFFICIAL_URL = "https://api.gladia.io"
 
 
 def job_path(job_id: str) -> str:
-    return f"{LIVE_PATH}/{job_id}"
+    return f"{LIVE_PATH}/{quote(job_id, safe='')}"
 
 
 def file_path(job_id: str) -> str:
-    return f"{LIVE_PATH}/{job_id}/file"
+    return f"{job_path(job_id)}/file"
 
 
 class InitAnswer(Struct, kw_only=True):
@@ -30,6 +30,9 @@ class InitAnswer(Struct, kw_only=True):
     id: str
     url: str
     created_at: str = ""
+
+    def __repr__(self) -> str:
+        return f"InitAnswer(id={self.id!r}, url={redact(self.url)!r})"
 
 
 class ErrorBody(Struct, kw_only=True):
