@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from dataclasses import dataclass, field
@@ -47,18 +48,18 @@ class Place:
     options: dict[str, str] = field(default_factory=dict)
 
 
-def locate(location: str) -> Place:
-    """Looks at the disk; may block.
+def locate(location: str, timeout: float) -> Place:
+    """Looks at the disk; may block. `timeout`: seconds to wait for somebody to push to us.
 
     Raises:
         SourceError: there is nothing that could be read.
     """
     if location == STDIN:
-        return Place("pipe", STDIN, "standard input")
+        return Place("pipe", STDIN, "standard input", options=_QUICK)
     if location.lower().startswith("file://"):
         location = unquote(urlsplit(location).path)
     if "://" in location:
-        return _remote(location)
+        return _remote(location, timeout)
     return _on_disk(location)
 
 
@@ -75,7 +76,7 @@ def _on_disk(path: str) -> Place:
     except ValueError:
         raise SourceError(f"{path!r}: is not a path") from None
     if not stat.S_ISREG(status.st_mode):
-        return Place("pipe", path, os.path.basename(path))
+        return Place("pipe", path, os.path.basename(path), options=_QUICK)
     if status.st_size == 0:
         raise SourceError(f"{path}: is empty (0 bytes)")
     if path.lower().endswith(".sdp"):
@@ -83,7 +84,7 @@ def _on_disk(path: str) -> Place:
     return Place("file", path, os.path.basename(path))
 
 
-def _remote(url: str) -> Place:
+def _remote(url: str, timeout: float) -> Place:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -97,6 +98,8 @@ def _remote(url: str) -> Place:
     query = parts.query
     if scheme in _LISTEN and "listen" in (word.partition("=")[0] for word in query.split("&")):
         options |= _LISTEN[scheme]
+        if scheme == "rtsp":  # whose default is refused by libavformat itself
+            options["listen_timeout"] = str(math.ceil(timeout))
         url = url.replace(f"?{query}", "", 1)
     if not host and not port and scheme in _PUSHED | {"http", "https"}:
         raise SourceError(f"{shown(url)}: names no host")

@@ -64,7 +64,7 @@ class Worker:
 
     def _play(self) -> None:
         try:
-            place = locate(self._spec.location)
+            place = locate(self._spec.location, self._spec.timeout)
             if place.kind == "pipe":
                 self._pipe = Pipe(place, self._spec.timeout)
             self._passes(place, _sha256(place, self._checked))
