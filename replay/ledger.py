@@ -106,12 +106,11 @@ class AudioBuffer:
 
     def overflow(self, limit: int) -> list[tuple[int, bytes]]:
         """The oldest pieces beyond `limit` bytes in memory, as (offset, bytes); see `spilled`."""
-        excess = self.in_memory - limit
         found: list[tuple[int, bytes]] = []
-        index = self._gone
-        while excess > 0:
+        index, kept_from = self._gone, self.memory_start
+        while kept_from < self.end - limit:
             found.append((self._starts[index], self._pieces[index]))
-            excess -= len(self._pieces[index])
+            kept_from = self._starts[index] + len(self._pieces[index])
             index += 1
         return found
 
@@ -176,11 +175,12 @@ class Ledger:
     @property
     def in_flight(self) -> int:
         """Bytes that went out on this connection and are not acknowledged."""
-        return self.sent - (self._resumed if self._base is None else self.acked)
+        # An acknowledgement may end within the frame that a connection begins with.
+        return max(0, self.sent - (self._resumed if self._base is None else self.acked))
 
     def resume(self) -> int:
         """A connection opened: audio goes on from the returned offset, a frame boundary."""
-        self._maybe += max(0, self.in_flight)
+        self._maybe += self.in_flight
         self.outstanding.clear()
         self._base = None
         self._refused = 0
