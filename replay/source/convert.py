@@ -18,15 +18,14 @@ _LAYOUTS = ("mono", "stereo", "2.1", "quad", "5.0", "5.1", "6.1", "7.1")
 
 
 class Converter:
-    """Turns frames of one pass into bytes of `fmt`; `source_channels` as in the pass's first frame.
+    """Turns the frames of one pass into bytes of `fmt`.
 
     With as many channels as the source has they are kept as they are, in their order; otherwise
     libswresample mixes them by the meaning of the source's layout (two to one: the mean).
     """
 
-    def __init__(self, fmt: AudioFormat, source_channels: int) -> None:
+    def __init__(self, fmt: AudioFormat) -> None:
         self._fmt = fmt
-        self._layout = None if fmt.channels == source_channels else _LAYOUTS[fmt.channels - 1]
         self._resampler: AudioResampler | None = None
         self._shape: tuple[str, str, int] | None = None
 
@@ -36,9 +35,8 @@ class Converter:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or shape != self._shape:  # some streams change on the way
             tail = self.flush()
-            layout = self._layout or (frame.layout.name if self._shape is None else None)
-            if self._layout is None and frame.layout.nb_channels != self._fmt.channels:
-                layout = _LAYOUTS[self._fmt.channels - 1]
+            kept = frame.layout.nb_channels == self._fmt.channels
+            layout = None if kept else _LAYOUTS[self._fmt.channels - 1]
             self._resampler = AudioResampler(self._sample_format, layout, self._fmt.sample_rate)
             self._shape = shape
         # Gaps and jumps of the time stamps are not to be filled or trimmed by the resampler.

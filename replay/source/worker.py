@@ -107,7 +107,7 @@ class Worker:
             self._checked()
             if converter is None:
                 fmt = self._open(track, frame.layout.nb_channels, frame.sample_rate, sha256).format
-                converter = Converter(fmt, frame.layout.nb_channels)
+                converter = Converter(fmt)
                 section = Section(
                     round(spec.start * fmt.sample_rate),
                     None if spec.duration is None else round(spec.duration * fmt.sample_rate),
