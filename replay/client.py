@@ -191,6 +191,8 @@ class LiveSession:
 
     async def _settle(self, over: Over) -> Ended:
         """Fetch the job, and say how the session ended."""
+        if over.outcome is Outcome.LEFT:
+            return Ended("interrupted")
         stopped = self._session.stop_acked or over.outcome is Outcome.COMPLETE
         patience = self._session.policy.end_timeout if stopped else _UNSTOPPED_PATIENCE
         job = await self._fetch_job(trio.current_time() + patience)

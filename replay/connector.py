@@ -146,6 +146,8 @@ class Connector:
         )
         if cause == "timeout":
             return self._session.timed_out()
+        if cause == "ended":
+            return self._session.left()
         return self._session.lost(trio.current_time(), lost.code, lost.reason)
 
     # ------------------------------------------------------------ the tasks of one connection

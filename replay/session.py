@@ -87,6 +87,8 @@ class Outcome(Enum):
     GAVE_UP = "gave_up"
     #: It was stopped, and nothing more came.
     TIMEOUT = "timeout"
+    #: We said goodbye before the end.
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,10 @@ class Session:
             Outcome.TIMEOUT, 0, f"nothing came for {self.policy.end_timeout:g} s after the end"
         )
 
+    def left(self) -> Over:
+        """The caller has had enough: we closed the connection ourselves."""
+        return self._over(Outcome.LEFT, 0, "")
+
     def _retry(self, now: float, at_least: float, reason: str) -> Retry | Over:
         if self._outage_since is None:
             self._outage_since = now
@@ -325,9 +331,8 @@ class Session:
         limit = self.format.align(self.policy.frame_limit)
         if self._catch_up is None and self.unsent > self.format.bytes_in(_BACKLOG_SECONDS):
             self._catch_up = (now, sent)
-        piece = self.buffer.piece(sent, limit)
         if self._catch_up is None or not self._rate:
-            return SendAudio(sent, piece)
+            return SendAudio(sent, self.buffer.piece(sent, limit))
         since, origin = self._catch_up
         # The first step goes at once, each further one when the rate allows for what is out.
         due = since + (sent - origin) / self._rate
@@ -336,7 +341,7 @@ class Session:
         if now > due + _CATCH_UP_STEP:
             # Held up by the network: what was missed is not made up for in one go.
             self._catch_up = (now, sent)
-        step = max(piece, self.format.align(int(self._rate * _CATCH_UP_STEP)))
+        step = max(self.format.frame_bytes, self.format.align(int(self._rate * _CATCH_UP_STEP)))
         if sent < self.buffer.memory_start:
             step = min(step, self.buffer.memory_start - sent)  # from one place at a time
         return SendAudio(sent, min(self.unsent, step, limit))

@@ -397,8 +397,8 @@ def test_a_long_first_backlog_is_bounded_too() -> None:
     session.connecting()
     session.opened(0.0)
     log = drain(session, 0.0, 1.0)
-    # A push larger than a step still goes in frames of the limit, each at its time.
-    assert sum(each.size for _, each in log.audio()) <= 4 * SECOND + session.policy.frame_limit
+    assert sum(each.size for _, each in log.audio()) <= 4 * SECOND + 12800
+    assert {each.size for _, each in log.audio()} == {12800}
 
 
 def test_without_a_rate_everything_goes_at_once() -> None:
