@@ -5,6 +5,7 @@
     ReplayError                 base; never raised itself
     ├── UsageError              the caller asked for something that cannot be     exit 2
     │   ├── ConfigError         a session configuration the service would refuse
+    │   ├── FaultSyntaxError    a fault that cannot be read
     │   └── SourceError         the recording or stream cannot be opened or read
     ├── MachineError            the machine lacks something (disk, port, package)  exit 2
     ├── ServiceError            the target answered, and the answer was no         exit 2
@@ -34,6 +35,21 @@ class UsageError(ReplayError):
 
 class ConfigError(UsageError):
     """A session configuration the service would refuse."""
+
+
+class FaultSyntaxError(UsageError):
+    """A fault that cannot be read: one line says what is wrong, the next two show where.
+
+    Attributes:
+        position: index of the character in the fault's text.
+    """
+
+    def __init__(self, message: str, text: str, position: int) -> None:
+        shown = "".join(character if character.isprintable() else " " for character in text)
+        start = max(0, position - 60)
+        excerpt = shown[start : start + 100]
+        super().__init__(f"{message}\n  {excerpt}\n  {' ' * (position - start)}^")
+        self.position = position
 
 
 class SourceError(UsageError):

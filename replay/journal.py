@@ -264,6 +264,33 @@ class Recorded(Entry, tag="recorded"):
     sha256: str
 
 
+# ------------------------------------------------------------------ the faults
+
+
+class FaultPlanned(Entry, tag="fault_planned"):
+    """A fault was asked for. `rule` counts from 0; `text` is its canonical text."""
+
+    rule: int
+    text: str
+
+
+class FaultFired(Entry, tag="fault_fired"):
+    """A fault was really done, at `t`; `until`: when it was over, for one that lasts.
+
+    `step`: of the rule, from 0; `text`: the fault alone, `fault` the name of its kind.
+    `direction`: up, down or both; "" where it has none. `at`: `faults.Coordinates` as a mapping.
+    """
+
+    rule: int
+    text: str
+    fault: str
+    step: int = 0
+    connection: int = 0
+    direction: str = ""
+    at: dict[str, int | float | str] = msgspec.field(default_factory=dict)
+    until: int | None = None
+
+
 # ------------------------------------------------------------------ the instrument itself
 
 
@@ -329,6 +356,8 @@ AnyEntry = (
     | Http
     | Result
     | Recorded
+    | FaultPlanned
+    | FaultFired
     | Observation
     | Stall
     | Resources
