@@ -900,4 +900,4 @@ async def test_sending_lets_others_run(autojump_clock: None) -> None:
             for _ in range(100):
                 await session.send(bytes(320))
             nursery.cancel_scope.cancel()
-        assert steps >= 99
+        assert steps >= 50

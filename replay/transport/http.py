@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ import msgspec
 from replay import __version__
 from replay.errors import ConnectFailed, ProtocolViolation, Refused, TransportError, UsageError
 from replay.transport.retry_after import retry_after
-from replay.transport.websocket import UNTRUSTED, WebSocketWire, dial
+from replay.transport.websocket import UNTRUSTED, WebSocketWire, dial, reason_of
 from replay.wire.http import (
     API_KEY_HEADER,
     LIVE_PATH,
@@ -197,18 +197,25 @@ class _mapped:  # noqa: N801 - reads as a statement
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
-    return "timed out" if isinstance(error, httpx.TimeoutException) else text or "cut off"
+    if isinstance(error, httpx.TimeoutException):
+        return "timed out"
+    chain = list(_causes(error))
+    system = [each for each in chain if isinstance(each, OSError)]
+    # The machine's own words, where there are any: httpx often passes on none.
+    return reason_of(system[-1]) if system else str(error) or "cut off"
 
 
 def _untrusted(error: BaseException) -> int | None:
     """The status that stands for a certificate which is not trusted, if that is what failed."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return UNTRUSTED
-        cause = cause.__cause__ or cause.__context__
-    return None
+    found = any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error))
+    return UNTRUSTED if found else None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """`error`, what caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 T = TypeVar("T")

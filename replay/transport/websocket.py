@@ -8,12 +8,15 @@ ends by closing the stream under it.
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
+import h11
 import trio
 import wsproto.utilities
 from trio_websocket import (
@@ -33,16 +36,19 @@ MAX_MESSAGE_BYTES = 64 << 20
 #: Read ahead so many messages, so that pongs and close frames are seen while one is worked on.
 QUEUE = 1024
 _CLOSE_SECONDS = 2.0
+#: So much of what a peer says first is kept, to tell how it answered the handshake.
+_HEAD_BYTES = 16 << 10
 #: A certificate that is not trusted stays so: it counts as this HTTP status (nginx's for it).
 UNTRUSTED = 495
 
 
 class _Tap(trio.abc.Stream):
-    """A stream that knows when it last gave something, and when it ended."""
+    """A stream that knows when it last gave something, how it began, and when it ended."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self.read_at = trio.current_time()
+        self.head = bytearray()
         self.ended = trio.Event()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -58,6 +64,8 @@ class _Tap(trio.abc.Stream):
             self.ended.set()
             raise
         self.read_at = trio.current_time()
+        if len(self.head) < _HEAD_BYTES:
+            self.head += data[: _HEAD_BYTES - len(self.head)]
         if not data:
             self.ended.set()
         return data
@@ -116,6 +124,13 @@ _GONE = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
     wsproto.utilities.LocalProtocolError,
+)
+#: What its reader task ends with when the peer says no, or does not speak websocket.
+_REFUSED = (
+    ConnectionClosed,
+    ConnectionRejected,
+    wsproto.utilities.ProtocolError,
+    h11.ProtocolError,  # from its attempt to answer what is no answer
 )
 
 
@@ -183,17 +198,16 @@ async def wrap(
                     yield WebSocketWire(ws, tap, Steps(steps.tcp, steps.tls, took))
                 finally:
                     nursery.cancel_scope.cancel()
-    except* ConnectionRejected as group:
-        failure = _rejected(group.exceptions)
-    except* (wsproto.utilities.ProtocolError, ConnectionClosed):
-        # From trio-websocket's reader task: the peer does not speak websocket.
+    except* _REFUSED:
         if ws is not None:
             failure = ConnectionLost(ABNORMAL, "the peer broke the websocket protocol")
         else:
-            failure = failure or ConnectFailed("the answer to the handshake is not a websocket's")
+            failure = ConnectFailed("the answer to the handshake is not a websocket's")
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
+    if failure and ws is None:
+        failure = _refusal(bytes(tap.head)) or failure
     if failure:
         raise failure
 
@@ -221,18 +235,25 @@ async def _upgrade(
     return None
 
 
-def _rejected(errors: Iterable[BaseException]) -> ConnectFailed:
-    for error in errors:
-        if isinstance(error, BaseExceptionGroup):
-            return _rejected(error.exceptions)
-        assert isinstance(error, ConnectionRejected)
-        headers = {name.lower(): value.decode("latin-1") for name, value in error.headers or ()}
-        return ConnectFailed(
-            f"the websocket handshake was answered with HTTP {error.status_code}",
-            status=error.status_code,
-            retry_after=retry_after(headers.get(b"retry-after")),
-        )
-    raise AssertionError("an empty exception group")
+def _refusal(head: bytes) -> ConnectFailed | None:
+    """The HTTP error at the beginning of an answer, if there is one.
+
+    Read from the bytes, since trio-websocket forgets status and headers when the body that follows
+    is cut short, or ends with the connection, as a proxy's often does.
+    """
+    lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    match = re.fullmatch(rb"HTTP/1\.\d (\d{3})(?: .*)?", lines[0])
+    status = int(match[1]) if match else 101
+    if status == 101:
+        return None
+    wait = None
+    for line in lines[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"retry-after":
+            wait = retry_after(value.decode("latin-1"))
+    return ConnectFailed(
+        f"the websocket handshake was answered with HTTP {status}", status=status, retry_after=wait
+    )
 
 
 async def _open_stream(
@@ -278,11 +299,13 @@ def reason_of(error: BaseException) -> str:
         return str(error.verify_message)
     if isinstance(error, ssl.SSLError):
         return str(error.reason or "handshake failed").lower().replace("_", " ")
-    if isinstance(error, OSError) and error.__context__ is not None and not error.errno:
-        # trio puts what happened to each address into the context.
-        return reason_of(error.__context__)
+    if isinstance(error, OSError) and error.__cause__ is not None and not error.errno:
+        # trio puts what happened to each address into the cause.
+        return reason_of(error.__cause__)
     if isinstance(error, BaseExceptionGroup):
         return reason_of(error.exceptions[0])
     if isinstance(error, OSError):
+        if error.errno and error.errno > 0:  # with a text of the system's, not of trio's
+            return os.strerror(error.errno).lower()
         return (error.strerror or str(error)).lower()
     return str(error) or type(error).__name__
