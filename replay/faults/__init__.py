@@ -4,9 +4,11 @@
 `rules`: rules and plans. `schedule`: when what fires.
 """
 
+from replay.faults.coordinates import Coordinates
 from replay.faults.kinds import KINDS, Fault
+from replay.faults.parser import parse, parse_fault, parse_plan
 from replay.faults.rules import Plan, Rule
-from replay.faults.schedule import Coordinates, Firing, Schedule
+from replay.faults.schedule import Firing, Schedule
 from replay.faults.spec import BOTH, DOWN, UP, Kind, Scope
 
 __all__ = [
@@ -22,4 +24,7 @@ __all__ = [
     "Rule",
     "Schedule",
     "Scope",
+    "parse",
+    "parse_fault",
+    "parse_plan",
 ]

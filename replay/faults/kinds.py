@@ -36,7 +36,7 @@ def _status(default: int, says: str) -> Param:
 
 def _code(default: int) -> Param:
     says = "the close code; 1005 sends an empty close frame, 1006 none"
-    return Param("code", Type.NUMBER, default, says, low=0, high=65535)
+    return Param("code", Type.NUMBER, default, says, low=999, high=65535)
 
 
 #: Requests that `http_error` tells apart, and that moments like `http.file` name.
@@ -164,7 +164,7 @@ _TABLE = (
     ),
     Kind(
         "close",
-        (_code(1011), Param("reason", Type.STRING, "", "the close frame's reason")),
+        (_code(1011), Param("reason", Type.STRING, "", "the close frame's reason", high=123)),
         _CONNECTION,
         "The websocket is closed as if by the target.",
         'close(1012, "going down") @ speech_start#2',
@@ -312,13 +312,7 @@ class Fault:
         return value
 
     def __str__(self) -> str:
-        """The shortest text that says every value that is not the default."""
-        params = self.spec.params
-        written: list[str] = []
-        for param, value in zip(params, self.params, strict=True):
-            if value != param.default:
-                gap = len(written) < params.index(param)
-                written.append(f"{param.name}={param.text(value)}" if gap else param.text(value))
-            elif param.type is Type.WORD and param.name == "dir":
-                written.append(param.text(value))
-        return f"{self.kind}({', '.join(written)})" if written else self.kind
+        """All values, so that the text means the same when a default changes; no empty text."""
+        pairs = zip(self.spec.params, self.params, strict=True)
+        values = [param.text(value) for param, value in pairs if value != ""]
+        return f"{self.kind}({', '.join(values)})" if values else self.kind

@@ -1,36 +1,36 @@
-"""The machine that says when a fault fires. Pure: it is told what passes and what time it is."""
+"""The machine that says when a fault fires. Pure: it is told what passes and what time it is.
+
+Each rule becomes a walker that goes from wait to wait. An event moves on the walkers that wait for
+it, a timer those whose time has come; one that has no more to wait for fires its fault, and sends
+off a walker for the step that follows and one for the next repetition. A fault that needs a
+connection, and comes due while there is none, fires when the next one opens: what was asked for is
+not lost in an outage.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import heapq
+from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 
+from replay.faults.coordinates import Coordinates, Position
+from replay.faults.events import AudioUp, ConnectionOpened, Event
 from replay.faults.kinds import Fault
-from replay.faults.moments import Event
-from replay.faults.rules import Plan, Rule
+from replay.faults.moments import (
+    CONN,
+    START,
+    Elapsed,
+    Seen,
+    SentAudio,
+    SentBytes,
+    Wait,
+    names,
+)
+from replay.faults.rules import Every, Plan, Poisson, Repeat, Rule, unsaid
+from replay.faults.spec import Scope
 
-
-@dataclass(frozen=True, slots=True)
-class Coordinates:
-    """Where in the session a fault fired.
-
-    Attributes:
-        connection: the number of the latest connection, 0 before the first.
-        trigger: the moment it fired at, or the last firm one before it, in the language of faults.
-        after_ms: milliseconds from that moment.
-        offset: the furthest position of session audio that has gone up, in bytes.
-        frame: audio frames that have gone up.
-        acks: acknowledgements that have come down.
-        connection_ms: milliseconds since that connection opened.
-    """
-
-    connection: int
-    trigger: str
-    after_ms: float
-    offset: int
-    frame: int
-    acks: int
-    connection_ms: float
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +43,269 @@ class Firing:
     at: Coordinates
 
 
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """A position in the session's audio, which what is sent again does not bring nearer."""
+
+    offset: int
+
+
+_Wait = Wait | _Reached
+
+
+@dataclass(slots=True)
+class _Walker:
+    """On its way to one firing of one step.
+
+    `waits`: those still ahead; `left`: what is left of the first of them (events, or bytes);
+    `turn`: which firing of the rule this leads to, from 1; `again`: a walker for the next turn is
+    owed as soon as the first wait is over.
+    """
+
+    rule: int
+    step: int
+    waits: tuple[_Wait, ...]
+    turn: int = 1
+    again: bool = False
+    left: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A rule in this session. `origin`: when its times began, None before the first connection."""
+
+    rule: Rule
+    rng: Random
+    origin: float | None = None
+    withdrawn: bool = False
+
+    @property
+    def repeat(self) -> Repeat:
+        return self.rule.repeat or Repeat(times=1)
+
+    def over(self, turn: int, now: float) -> bool:
+        """Whether that turn is one too many."""
+        repeat = self.repeat
+        if self.withdrawn or (repeat.times is not None and turn > repeat.times):
+            return True
+        if repeat.until is None or self.origin is None:
+            return False
+        return now > self.origin + repeat.until / _NS
+
+    def pause(self) -> int:
+        """Nanoseconds to the next firing, drawn anew each time."""
+        match self.repeat.period:
+            case Every(low, high):
+                return self.rng.randint(low, high)
+            case Poisson(per_hour):
+                return int(self.rng.expovariate(float(per_hour) / 3600) * _NS)
+            case None:
+                raise AssertionError("a rule without a period repeats by its moment")
+
+
 class Schedule:
-    """Says when each fault of a plan fires in one session. Times in seconds of any one clock."""
+    """Says when each fault of a plan fires in one session. Times in seconds of any one clock.
+
+    Args:
+        rng: only for the times between repeated firings; rules draw independently of each other.
+        bytes_per_second: of the session's audio.
+    """
 
     def __init__(self, plan: Plan, rng: Random, *, bytes_per_second: int) -> None:
-        raise NotImplementedError
+        self._rng = rng
+        self._bytes_per_second = bytes_per_second
+        self._position = Position()
+        self._moment = ""  # what happens right now, by its name
+        self._running: list[_Running] = []
+        self._watching: dict[str, list[_Walker]] = {}
+        self._measuring: list[_Walker] = []
+        self._timers: list[tuple[float, int, _Walker]] = []
+        self._order = count()
+        self._deferred: list[_Walker] = []
+        for rule in plan:
+            self._admit(rule)
 
     def start(self, now: float) -> list[Firing]:
-        """The injector is ready: what fires at `start`."""
-        raise NotImplementedError
+        """The injector is ready: what fires at `start`. To be called once, before all else."""
+        self._position.started(now)
+        self._moment = START
+        return [*self._happened(START, now), *self._settle(now)]
 
     def observe(self, event: Event, now: float) -> list[Firing]:
-        """What fires because of this event, and what had come due by then."""
-        raise NotImplementedError
+        """What had come due before, and what fires because of this event."""
+        fired = self.tick(now)
+        called = names(event)
+        self._moment = self._position.passed(event, called, now)
+        if isinstance(event, ConnectionOpened):
+            fired += self._opened(now)
+        elif isinstance(event, AudioUp):
+            fired += self._sent(event.size, now)
+        for name in called:
+            fired += self._happened(name, now)
+        return fired + self._settle(now)
 
     def due(self) -> float | None:
         """When `tick` should be called next, if nothing passes before."""
-        raise NotImplementedError
+        return self._timers[0][0] if self._timers else None
 
     def tick(self, now: float) -> list[Firing]:
         """What has come due."""
-        raise NotImplementedError
+        self._moment = ""
+        return self._settle(now)
 
     def add(self, rule: Rule, now: float) -> list[Firing]:
-        """One more rule, by hand: its times and counts start now. Its number is the next one."""
-        raise NotImplementedError
+        """One more rule, by hand: its times and counts begin now, and without a moment it fires at
+        once. Its number is the next one."""
+        number = len(self._running)
+        running = self._enrol(rule)
+        running.origin = now
+        waits = rule.head.waits
+        if not rule.repeat and waits == unsaid(rule.head.fault):
+            waits = ()
+        elif waits[:1] == (Seen(START),):
+            waits = waits[1:]
+        elif not waits:
+            waits = (Elapsed(running.pause()),)
+        self._moment = ""
+        return [*self._go_on(self._head(number, waits), now, now), *self._settle(now)]
+
+    def withdraw(self, number: int) -> None:
+        """That rule fires no more."""
+        self._running[number].withdrawn = True
+
+    # ------------------------------------------------------------------ what moves walkers
+
+    def _opened(self, now: float) -> list[Firing]:
+        for running in self._running:
+            if running.origin is None:
+                running.origin = now
+        waiting, self._deferred = self._deferred, []
+        return [firing for walker in waiting for firing in self._fire(walker, now)]
+
+    def _happened(self, name: str, now: float) -> list[Firing]:
+        walkers = self._watching.pop(name, [])
+        arrived: list[_Walker] = []
+        for walker in walkers:
+            walker.left -= 1
+            (self._watching.setdefault(name, []) if walker.left else arrived).append(walker)
+        return [firing for walker in arrived for firing in self._passed(walker, now)]
+
+    def _sent(self, size: int, now: float) -> list[Firing]:
+        walkers, self._measuring = self._measuring, []
+        arrived: list[_Walker] = []
+        for walker in walkers:
+            if isinstance(walker.waits[0], _Reached):
+                there = self._position.offset >= walker.waits[0].offset
+            else:
+                walker.left -= size
+                there = walker.left <= 0
+            (arrived if there else self._measuring).append(walker)
+        return [firing for walker in arrived for firing in self._passed(walker, now)]
+
+    def _settle(self, now: float) -> list[Firing]:
+        """Lets all timers run out that are due, and those that they start."""
+        fired: list[Firing] = []
+        while self._timers and self._timers[0][0] <= now:
+            due, _, walker = heapq.heappop(self._timers)
+            fired += self._go_on(walker, due, now)
+        return fired
+
+    # ------------------------------------------------------------------ walkers
+
+    def _enrol(self, rule: Rule) -> _Running:
+        # The draws of one rule must not depend on what happens to the others.
+        running = _Running(rule, Random(self._rng.getrandbits(64)))  # noqa: S311
+        self._running.append(running)
+        return running
+
+    def _admit(self, rule: Rule) -> None:
+        """Sends off the first walker of a rule of the plan."""
+        number = len(self._running)
+        running = self._enrol(rule)
+        waits: tuple[_Wait, ...] = rule.head.waits or (Elapsed(running.pause()),)
+        match waits[0]:
+            case Elapsed():
+                waits = (Seen(CONN), *waits)
+            case SentBytes(size):
+                waits = (_Reached(size), *waits[1:])
+            case SentAudio(ns):
+                waits = (_Reached(self._bytes(ns)), *waits[1:])
+        self._wait(self._head(number, waits))
+
+    def _head(self, number: int, waits: tuple[_Wait, ...]) -> _Walker:
+        repeat = self._running[number].rule.repeat
+        return _Walker(number, 0, waits, again=repeat is not None and repeat.period is None)
+
+    def _wait(self, walker: _Walker) -> None:
+        """Puts a walker where it waits for an event or for audio."""
+        match walker.waits[0]:
+            case Seen(name, n):
+                walker.left = n
+                self._watching.setdefault(name, []).append(walker)
+            case SentBytes(size):
+                walker.left = size
+                self._measuring.append(walker)
+            case SentAudio(ns):
+                walker.left = self._bytes(ns)
+                self._measuring.append(walker)
+            case _Reached():
+                self._measuring.append(walker)
+
+    def _passed(self, walker: _Walker, now: float) -> list[Firing]:
+        """A walker's first wait is over, by something that happened now."""
+        first, *rest = walker.waits
+        if walker.again and isinstance(first, Seen):
+            turn = walker.turn + 1
+            if not self._running[walker.rule].over(turn, now):
+                waits = (Seen(first.name), *rest)
+                self._wait(replace(walker, waits=waits, turn=turn))
+        walker.again = False
+        walker.waits = tuple(rest)
+        return self._go_on(walker, now, now)
+
+    def _go_on(self, walker: _Walker, at: float, now: float) -> list[Firing]:
+        """Sends a walker to its next wait, which counts from `at`, or lets it fire."""
+        if not walker.waits:
+            return self._arrive(walker, at, now)
+        first, *rest = walker.waits
+        if isinstance(first, Elapsed):
+            walker.waits = tuple(rest)
+            self._set_timer(walker, at + first.ns / _NS)
+        else:
+            self._wait(walker)
+        return []
+
+    def _set_timer(self, walker: _Walker, due: float) -> None:
+        heapq.heappush(self._timers, (due, next(self._order), walker))
+
+    def _arrive(self, walker: _Walker, at: float, now: float) -> list[Firing]:
+        """A walker has nothing more to wait for since `at`."""
+        running = self._running[walker.rule]
+        if walker.step == 0 and running.repeat.period is not None:
+            due = at + running.pause() / _NS
+            if not running.over(walker.turn + 1, due):
+                self._set_timer(_Walker(walker.rule, 0, (), walker.turn + 1), due)
+        step = running.rule.steps[walker.step]
+        if step.fault.spec.scope is Scope.CONNECTION and not self._position.alive:
+            pending = ((other.rule, other.step) for other in self._deferred)
+            if (walker.rule, walker.step) not in pending:
+                self._deferred.append(walker)
+            return []
+        return self._fire(walker, now)
+
+    def _fire(self, walker: _Walker, now: float) -> list[Firing]:
+        running = self._running[walker.rule]
+        if running.over(walker.turn, now):
+            return []
+        at = self._position.coordinates(now, self._moment)
+        steps = running.rule.steps
+        firing = Firing(walker.rule, walker.step, steps[walker.step].fault, at)
+        following = walker.step + 1
+        if following == len(steps):
+            return [firing]
+        follower = _Walker(walker.rule, following, steps[following].waits, walker.turn)
+        return [firing, *self._go_on(follower, now, now)]
+
+    def _bytes(self, ns: int) -> int:
+        """Bytes of `ns` of audio, rounded up."""
+        return -(-ns * self._bytes_per_second // _NS)
