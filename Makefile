@@ -17,7 +17,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## Play a recording into a sandbox on this machine
-	$(BIN)/replay run $(DEMO)
+	$(BIN)/replay run $(DEMO) --endpointing 300ms
 
 test: $(READY) lint types  ## Everything: style, types, tests
 	$(BIN)/python -m pytest
