@@ -401,7 +401,7 @@ def decode(line: bytes) -> AnyEntry | None:
             kind = msgspec.json.decode(line).get("kind")
         except (msgspec.DecodeError, AttributeError):
             raise ValueError(str(error)) from None
-        if kind in _KINDS:
+        if kind in _KINDS or not isinstance(kind, str):
             raise ValueError(str(error)) from None
         return None
 
