@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay import __version__
-from replay.cli.types import DURATION, api_key
+from replay.cli.types import DURATION, SIZE, api_key
 
 if TYPE_CHECKING:
     import trio
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the sessions here. [default: a directory that goes away]",
+    help="Keep the sessions here, and go on with those that are there. "
+    "[default: a directory that goes away]",
 )
 @click.option(
     "--api-key-file",
@@ -80,6 +81,27 @@ if TYPE_CHECKING:
     show_default=True,
     help="Audio after which a session ends; 0 for no limit.",
 )
+@click.option(
+    "--max-frame",
+    type=SIZE,
+    default="32MiB",
+    show_default=True,
+    help="Close with 1009 over larger frames; the service's own limit is 1MiB.",
+)
+@click.option(
+    "--commit",
+    type=click.Choice(["receipt", "ack"]),
+    default="receipt",
+    show_default=True,
+    help="When audio is sure to stay: on receipt, or once its acknowledgement went out.",
+)
+@click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME[=ARG]",
+    help="Plant a defect, to see it found; `--defect help` lists them. May be repeated.",
+)
 @click.option("--log", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 @click.option("--until-eof", is_flag=True, help="End when standard input is closed.")
 def command(**options: Any) -> None:
@@ -94,8 +116,12 @@ def command(**options: Any) -> None:
     """
     import trio
 
+    from replay.sandbox.defects import planted
     from replay.sandbox.settings import Settings
 
+    if "help" in options["defects"]:
+        _list_defects()
+        return
     logging.basicConfig(
         level=options["log"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -105,9 +131,21 @@ def command(**options: Any) -> None:
         session_timeout=float(options["session_timeout"]),
         idle_timeout=float(options["idle_timeout"]) or None,
         max_seconds=float(options["max_session"]) or None,
+        max_frame=options["max_frame"],
+        commit=options["commit"],
+        defects=tuple(planted(text) for text in options["defects"]),
     )
+    if settings.defects:
+        click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
     serve = partial(_serve, settings, _recognizer(options), options)
     trio.run(serve)
+
+
+def _list_defects() -> None:
+    from replay.sandbox.defects import catalogue
+
+    for name, meaning in catalogue():
+        click.echo(f"{name:26}{meaning}")
 
 
 def _recognizer(options: dict[str, Any]) -> Recognizer:
@@ -152,7 +190,7 @@ async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, 
                 nursery.start_soon(_end_on_eof, ended)
             await recognizer.prepare()
             async with open_sandbox(settings, recognizer) as sandbox, serving(sandbox, sock) as url:
-                _announce(url, recognizer.name)
+                _announce(url, recognizer.name, list(options["defects"]))
                 await ended.wait()
             nursery.cancel_scope.cancel()
 
@@ -172,11 +210,13 @@ async def _end_on_eof(ended: trio.Event) -> None:
     ended.set()
 
 
-def _announce(url: str, recognizer: str) -> None:
+def _announce(url: str, recognizer: str, defects: list[str]) -> None:
     import msgspec
 
     from replay.sandbox.process import Ready
 
-    ready = Ready(url=url, pid=os.getpid(), recognizer=recognizer, version=__version__)
+    ready = Ready(
+        url=url, pid=os.getpid(), recognizer=recognizer, version=__version__, defects=defects
+    )
     sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
     sys.stdout.flush()

@@ -98,7 +98,10 @@ class _Routes:
         return checked
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
-        return _json({"health": "OK"})
+        answer: dict[str, Any] = {"health": "OK"}
+        if planted := self._sandbox.settings.defects:
+            answer["defects"] = [each.text for each in planted]
+        return _json(answer)
 
     async def init(self, request: Request) -> Response:
         body = await _body(request, _BODY_BYTES)
@@ -141,7 +144,7 @@ class _Routes:
         body = await _body(request, _PATCH_BYTES)
         if not isinstance(body, dict):
             raise ApiError(400, "Validation error", ["The body must be an object"])
-        entry.post_metadata = body
+        self._sandbox.annotate(entry, body)
         return Response(status_code=204)
 
     async def delete(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ from typing import Any
 import msgspec
 import trio
 
+from replay.audio import AudioFormat
 from replay.errors import MachineError, ReplayError
 from replay.sandbox import result
-from replay.sandbox.live import LiveSession, Stage
+from replay.sandbox.defects import flaws
+from replay.sandbox.live import LiveSession
 from replay.sandbox.recognizers.base import Recognizer
+from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
 from replay.sandbox.settings import Settings
+from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
 from replay.wire.config import REGIONS, SessionConfig, problems
 from replay.wire.http import Job, JobFile, JobResult
@@ -46,12 +50,21 @@ class ApiError(ReplayError):
 class Entry:
     """A session and what is known of it beside its audio and its words."""
 
-    live: LiveSession
-    token: str
+    live: Session
     created: datetime
-    created_at: str
-    metadata: dict[str, Any] | None
-    post_metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def token(self) -> str:
+        return self.live.row.token
+
+    @property
+    def created_at(self) -> str:
+        return self.live.row.created
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        given = self.live.config.custom_metadata
+        return given if isinstance(given, dict) else None
 
     @property
     def status(self) -> str:
@@ -66,12 +79,20 @@ class Sandbox:
     """Everything the routes and the websocket need. Made by `open_sandbox`."""
 
     def __init__(
-        self, settings: Settings, recognizer: Recognizer, directory: Path, nursery: trio.Nursery
+        self,
+        settings: Settings,
+        recognizer: Recognizer,
+        directory: Path,
+        register: Register,
+        nursery: trio.Nursery,
     ) -> None:
         self.settings = settings
         self.recognizer = recognizer
         self._directory = directory
+        self._register = register
         self._nursery = nursery
+        # What concerns more than one session; what spoils one is its own.
+        self._flaws = flaws(settings.defects, AudioFormat())
         self._entries: dict[str, Entry] = {}
         self._tokens: dict[str, Entry] = {}
         self._origin = (datetime.now(UTC), trio.current_time())
@@ -83,7 +104,7 @@ class Sandbox:
 
     def stamp(self) -> str:
         """`now` as the protocol writes it."""
-        return self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return written(self.now())
 
     def init(self, body: object, region: str | None = None) -> Entry:
         """Open a session; unknown fields of `body` are accepted and mean nothing.
@@ -98,24 +119,54 @@ class Sandbox:
             raise ApiError(400, "Validation error", wrong)
         assert isinstance(body, Mapping)
         config = msgspec.convert(body, SessionConfig)
-        session_id = str(uuid.uuid4())
-        metadata = config.custom_metadata
-        entry = Entry(
-            live=LiveSession(
-                session_id,
-                config,
-                store=Store(self._directory / session_id, config.format),
-                recognizer=self.recognizer,
-                settings=self.settings,
-                stamp=self.stamp,
-            ),
-            token=str(uuid.uuid4()),
-            created=self.now(),
-            created_at=self.stamp(),
-            metadata=metadata if isinstance(metadata, dict) else None,
+        entry = self._open(config)
+        if self._flaws.opens_twice:
+            self._open(config)
+        return entry
+
+    def _open(self, config: SessionConfig) -> Entry:
+        row = Row(
+            id=str(uuid.uuid4()), token=str(uuid.uuid4()), created=self.stamp(), config=config
         )
-        self._entries[session_id] = self._tokens[entry.token] = entry
+        entry = self._add(row)
+        try:
+            self._register.save(row)
+        except MachineError:
+            entry.live.store.delete()
+            self._drop(entry)
+            raise
         self._nursery.start_soon(self._run, entry)
+        return entry
+
+    def restore(self) -> None:
+        """Go on with the sessions that are on record.
+
+        Raises:
+            MachineError: the records cannot be read or written.
+        """
+        for row in self._register.rows():
+            entry = self._add(row)
+            if entry.live.stage is not Stage.OVER:
+                self._nursery.start_soon(self._run, entry)
+
+    def _add(self, row: Row) -> Entry:
+        store = Store(self._directory / row.id, row.config.format, durable=self._register.durable)
+        kept: dict[str, Any] = {
+            "store": store,
+            "register": self._register,
+            "settings": self.settings,
+            "now": self.now,
+        }
+        store.mend()
+        if row.failure or row.stage == Stage.OVER.name:
+            store.look_for_header()
+            store.close()
+            row.stage = Stage.OVER.name
+            live = Session(row, **kept)
+        else:
+            live = LiveSession(row, recognizer=self.recognizer, **kept)
+        entry = Entry(live=live, created=datetime.fromisoformat(row.created))
+        self._entries[row.id] = self._tokens[row.token] = entry
         return entry
 
     async def _run(self, entry: Entry) -> None:
@@ -123,9 +174,13 @@ class Sandbox:
         await entry.live.run()
         _log.info("session %s: %s", entry.live.id, entry.status)
 
-    def by_token(self, token: str) -> LiveSession | None:
+    def by_token(self, token: str) -> Session | None:
         entry = self._tokens.get(token)
-        return entry.live if entry else None
+        if entry is None:
+            return None
+        if self._flaws.forgets_sessions and entry.live.row.first_seen is not None:
+            return None
+        return entry.live
 
     def find(self, job_id: str) -> Entry:
         """The session of that id.
@@ -150,8 +205,21 @@ class Sandbox:
         entry = self.find(job_id)
         if entry.status not in ("done", "error"):
             raise ApiError(403, "The job is still running")
+        self._register.delete(job_id)
         entry.live.store.delete()
-        del self._entries[job_id], self._tokens[entry.token]
+        self._drop(entry)
+
+    def annotate(self, entry: Entry, metadata: dict[str, Any]) -> None:
+        """Attach `metadata` to a session.
+
+        Raises:
+            MachineError: it cannot be kept.
+        """
+        entry.live.row.post_metadata = metadata
+        self._register.save(entry.live.row)
+
+    def _drop(self, entry: Entry) -> None:
+        del self._entries[entry.live.id], self._tokens[entry.token]
 
     async def go_away(self) -> None:
         """Close every open connection with 1001, and wait until they are gone."""
@@ -171,8 +239,8 @@ class Sandbox:
             version=2,
             status=entry.status,
             created_at=entry.created_at,
-            post_session_metadata=entry.post_metadata,
-            completed_at=live.ended_at,
+            post_session_metadata=entry.live.row.post_metadata,
+            completed_at=live.row.ended_at,
             custom_metadata=entry.metadata,
             error_code=500 if live.failure else None,
             file=self._file(entry) if done else None,
@@ -189,7 +257,7 @@ class Sandbox:
             number_of_channels=live.config.channels,
         )
 
-    def _result(self, live: LiveSession) -> JobResult:
+    def _result(self, live: Session) -> JobResult:
         assert live.result is not None
         final: FinalResult = result.final_result(
             result.transcription(live.store.utterances()), live.result
@@ -219,13 +287,29 @@ def _directory(settings: Settings) -> Iterator[Path]:
     yield settings.data
 
 
+@contextmanager
+def _register(settings: Settings, directory: Path) -> Iterator[Register]:
+    register = SqliteRegister(directory) if settings.data else NoRegister()
+    try:
+        yield register
+    finally:
+        register.close()
+
+
 @asynccontextmanager
 async def open_sandbox(settings: Settings, recognizer: Recognizer) -> AsyncIterator[Sandbox]:
-    """A sandbox whose sessions live as long as the block; then all of them are cut short."""
-    with _directory(settings) as directory:
+    """A sandbox that goes on with the sessions in its directory, and whose sessions live as long
+    as the block; then all of them are cut short.
+
+    Raises:
+        MachineError: the directory cannot be used, or is in use.
+    """
+    with _directory(settings) as directory, _register(settings, directory) as register:
         try:
             async with trio.open_nursery() as nursery:
-                yield Sandbox(settings, recognizer, directory, nursery)
+                sandbox = Sandbox(settings, recognizer, directory, register, nursery)
+                sandbox.restore()
+                yield sandbox
                 nursery.cancel_scope.cancel()
         finally:
             recognizer.close()

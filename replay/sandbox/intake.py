@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
-from replay.audio import AudioFormat, wav_data_offset
+from replay.audio import AudioFormat
+from replay.sandbox.defects import Flaws
 from replay.sandbox.store import Store
 from replay.wire.messages import AudioAckData
 
-#: A WAV header longer than this is taken for audio after all.
-_LONGEST_HEADER = 1 << 16
-
 
 class Intake:
-    """Counts every byte, records all but a WAV header that opens the session.
+    """Counts and records every byte, and tells a WAV header that opens the session from audio.
 
     Ranges count the header's bytes, because clients count what they sent; times leave it out.
+
+    Attributes:
+        received: bytes that came in.
     """
 
-    def __init__(self, store: Store, fmt: AudioFormat) -> None:
+    def __init__(self, store: Store, fmt: AudioFormat, flaws: Flaws, *, tentative: bool) -> None:
+        """`tentative`: audio stays only once its acknowledgement was handed over."""
         self._store = store
         self._format = fmt
-        self._head: bytearray | None = bytearray()  # None once the header question is settled
-        self._skipped = 0
-        self.received = 0
+        self._flaws = flaws
+        self._tentative = tentative
+        self.received = store.received
+        self._decided = store.look_for_header()
 
     def take(self, data: bytes) -> AudioAckData:
         """Record `data`; the ranges to acknowledge, exclusive and cumulative."""
         start, time = self.received, self._seconds()
+        recorded = self._flaws.record(data)
+        self._store.append(recorded)
+        if self._tentative:
+            self._store.tentative += len(recorded)
         self.received += len(data)
-        if self._head is None:
-            self._store.append(data)
-        else:
-            self._open(self._head, data)
+        if not self._decided:
+            self._decided = self._store.look_for_header()
         return AudioAckData(
             byte_range=(start, self.received), time_range=(time, max(time, self._seconds()))
         )
 
+    def settle(self, position: int) -> None:
+        """Everything up to `position`, as ranges count, is sure to stay."""
+        self._store.tentative = min(self._store.tentative, max(0, self.received - position))
+
+    def forget(self) -> None:
+        """What is not settled was never received."""
+        self.received -= self._store.tentative
+        self._store.forget()
+        self._decided = self._store.look_for_header()
+
     def finish(self) -> bool:
         """No more comes: what looked like the beginning of a header is audio. Was there any?"""
-        head, self._head = self._head, None
-        if not head:
+        self.settle(self.received)
+        if self._decided:
             return False
-        self._store.append(bytes(head))
-        return True
-
-    def _open(self, head: bytearray, data: bytes) -> None:
-        head += data
-        offset = wav_data_offset(bytes(head[:_LONGEST_HEADER])) if head else None
-        if offset is None and len(head) < _LONGEST_HEADER:
-            return
-        self._skipped = offset or 0
-        self._head = None
-        self._store.append(bytes(head[self._skipped :]))
+        self._decided, self._store.hidden = True, 0
+        return self._store.size > 0
 
     def _seconds(self) -> float:
-        return self._format.seconds(max(0, self.received - self._skipped))
+        return self._format.seconds(max(0, self.received - self._store.hidden))

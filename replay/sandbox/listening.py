@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from replay.audio import AudioFormat
+from replay.sandbox.past import Past
 from replay.sandbox.recognizers.base import Event, Heard, Recognizer, StreamSettings
 from replay.sandbox.schedule import Schedule
 from replay.sandbox.store import Store
@@ -12,6 +14,7 @@ from replay.wire.config import SessionConfig
 
 #: At most this much audio at a time, so that a backlog is worked off without long pauses.
 _BLOCK_SECONDS = 0.5
+_NEVER = math.inf
 
 
 class Listening:
@@ -21,12 +24,17 @@ class Listening:
         position: bytes of the record that were heard.
     """
 
-    def __init__(self, config: SessionConfig, store: Store, recognizer: Recognizer) -> None:
+    def __init__(
+        self, config: SessionConfig, store: Store, recognizer: Recognizer, past: Past
+    ) -> None:
         self._format: AudioFormat = config.format
         self._store = store
         self._block = self._format.bytes_in(_BLOCK_SECONDS)
+        # Each channel goes on behind its own last final.
+        self._since = [self._format.bytes_in(channel.heard) for channel in past.channels]
         self._streams = [
-            recognizer.stream(_settings(config, channel)) for channel in range(config.channels)
+            recognizer.stream(_settings(config, number, channel.heard))
+            for number, channel in enumerate(past.channels)
         ]
         self._decoder = None
         if recognizer.wants_audio:
@@ -34,12 +42,12 @@ class Listening:
 
             self._decoder = Decoder(self._format)
         self.schedule = Schedule()
-        self.position = 0
+        self.position = min(self._since)
 
     @property
     def behind(self) -> float:
         """Seconds of recorded audio that were not heard yet."""
-        return max(0.0, self._format.seconds(self._store.size - self.position))
+        return max(0.0, self._format.seconds(self._store.settled - self.position))
 
     async def step(self) -> bool:
         """Hear the next piece. False when there is no whole frame to hear.
@@ -47,9 +55,12 @@ class Listening:
         Raises:
             RecognitionError: the recogniser broke down.
         """
-        size = self._format.align(min(self._block, self._store.size - self.position))
+        edge = min((each for each in self._since if each > self.position), default=_NEVER)
+        ready = min(self._block, self._store.settled - self.position, edge - self.position)
+        size = self._format.align(int(max(ready, 0)))
         if not size:
             return False
+        first = self.position
         start = self._format.seconds(self.position)
         if self._decoder is None:
             pieces = None
@@ -57,10 +68,11 @@ class Listening:
             pieces = self._decoder.feed(self._store.read(self.position, size))
         self.position += size
         end = self._format.seconds(self.position)
-        for channel, stream in enumerate(self._streams):
+        hearing = [pair for pair in enumerate(self._streams) if self._since[pair[0]] <= first]
+        for channel, stream in hearing:
             heard = Heard(start, end, None if pieces is None else pieces[channel])
             self._file(channel, await stream.hear(heard))
-        for channel, stream in enumerate(self._streams):
+        for channel, stream in hearing:
             self._file(channel, await stream.think(self.behind))
         return True
 
@@ -84,12 +96,13 @@ class Listening:
             self.schedule.add(channel, event)
 
 
-def _settings(config: SessionConfig, channel: int) -> StreamSettings:
+def _settings(config: SessionConfig, channel: int, since: float) -> StreamSettings:
     wanted = config.messages_config.receive_partial_transcripts
     if config.callback and config.callback_config:
         wanted = wanted or config.callback_config.receive_partial_transcripts
     return StreamSettings(
         channel=channel,
+        since=since,
         endpointing=config.endpointing,
         longest=config.maximum_duration_without_endpointing,
         languages=tuple(config.language_config.languages),

@@ -7,102 +7,91 @@ to one trio thread, so that between two awaits nothing changes.
 The end comes in this order (protocol 6): the audio is over (stop, a normal close by the client,
 nobody there for too long, nothing coming for too long, too much audio), everything recorded is
 heard, the result is filed and can be fetched, the last messages are queued, a client that is
-there or comes back gets them and close 1000, and from then on every connection gets 4403.
+there or comes back gets them and close 1000, and from then on every connection gets 4403. Each
+step is on record before anybody is told, so that after the death of the sandbox another one goes
+on from there.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from enum import Enum
+from datetime import datetime
 
 import trio
 
 from replay.errors import ConnectionLost, MachineError, ReplayError
 from replay.sandbox import result
 from replay.sandbox.connection import Connection
+from replay.sandbox.defects import flaws
 from replay.sandbox.intake import Intake
 from replay.sandbox.listening import Listening
 from replay.sandbox.outbox import Outbox
 from replay.sandbox.outgoing import Outgoing
+from replay.sandbox.past import recall
 from replay.sandbox.recognizers.base import Recognizer
+from replay.sandbox.register import Register, Row
 from replay.sandbox.schedule import Signal
 from replay.sandbox.seat import Seat
 from replay.sandbox.settings import Settings
+from replay.sandbox.standing import Session, Stage
 from replay.sandbox.store import Store
 from replay.wire import closing
 from replay.wire import messages as m
-from replay.wire.config import SessionConfig
 
 _log = logging.getLogger(__name__)
 
 _INTERNAL_ERROR = 1011
 
 
-class Stage(Enum):
-    """How far a session has come."""
-
-    WAITING = "nobody has connected yet"
-    OPEN = "audio is taken in"
-    STOPPED = "the audio is over"
-    CONCLUDED = "the result is there"
-    OVER = "nothing more is delivered"
-
-
-class LiveSession:
-    """One session.
-
-    Attributes:
-        stage: how far it has come.
-        failure: why it broke down, or None.
-        result: what it came to, without its text; None before the end.
-        first_seen: trio time of the first connection, or None.
-        ended_at: when it concluded or broke down, as the protocol writes it.
-    """
+class LiveSession(Session):
+    """A session that has not ended."""
 
     def __init__(
         self,
-        session_id: str,
-        config: SessionConfig,
+        row: Row,
         *,
         store: Store,
-        recognizer: Recognizer,
+        register: Register,
         settings: Settings,
-        stamp: Callable[[], str],
+        now: Callable[[], datetime],
+        recognizer: Recognizer,
     ) -> None:
-        self.id = session_id
-        self.config = config
-        self.store = store
-        self.stage = Stage.WAITING
-        self.failure: ReplayError | None = None
-        self.result: m.ResultMetadata | None = None
-        self.first_seen: float | None = None
-        self.ended_at: str | None = None
-        self._settings = settings
-        self._stamp = stamp
-        self._intake = Intake(store, config.format)
-        self._listening = Listening(config, store, recognizer)
-        self._outbox = Outbox(settings.outbox_bytes)
-        self._outgoing = Outgoing(session_id, config, store=store, outbox=self._outbox, stamp=stamp)
+        super().__init__(row, store=store, register=register, settings=settings, now=now)
+        wants = self.config.messages_config
+        self._flaws = flaws(settings.defects, self.config.format)
+        self._tentative = settings.commit == "ack" and wants.receive_acknowledgments
+        self._intake = Intake(store, self.config.format, self._flaws, tentative=self._tentative)
+        past = recall(store, self.config.channels, finals_wanted=wants.receive_final_transcripts)
+        self._listening = Listening(self.config, store, recognizer, past)
+        self._outbox = Outbox(settings.outbox_bytes, store)
+        self._outgoing = Outgoing(
+            self.id,
+            self.config,
+            store=store,
+            outbox=self._outbox,
+            stamp=self._stamp,
+            flaws=self._flaws,
+            past=past,
+        )
         self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, audio came, the stage moved on
         self._audio_at = 0.0
-        self._recording = False  # has audio come in?
-        self._deserted = False  # the client said that it will not come back
 
     # ------------------------------------------------------------------ one connection
 
     async def serve(self, connection: Connection) -> None:
         """Serve `connection` until it is over; the session goes on without it."""
         if self.stage is Stage.OVER:
-            with trio.move_on_after(self._settings.close_grace):
-                await connection.close(closing.JOB_ENDED, "the session has ended")
+            await super().serve(connection)
             return
         seat = self._take_seat(connection)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive, seat)
                 nursery.start_soon(self._watch_idle, seat)
+                if self._tentative:
+                    nursery.start_soon(self._settle)
                 nursery.start_soon(seat.hurry, nursery.cancel_scope)
                 await seat.deliver()
                 nursery.cancel_scope.cancel()
@@ -111,7 +100,6 @@ class LiveSession:
         await seat.close()
 
     async def go_away(self) -> None:
-        """Close the connection, if there is one, because the server ends."""
         if self._seat:
             self._seat.dismiss(closing.GOING_AWAY, "the sandbox ends")
         while self._seat:
@@ -121,14 +109,17 @@ class LiveSession:
         if self._seat:
             self._seat.taken = False
             self._seat.dismiss(closing.SUPERSEDED, "another connection took over")
+            self._forget_tentative()
         self._outbox.forget_passing()
         self._seat = seat = Seat(connection, self._outbox, self._settings.close_grace)
         self._outgoing.connected = True
         self._audio_at = trio.current_time()
-        if self.first_seen is None:
-            self.first_seen = self._audio_at
+        if self.row.first_seen is None:
+            self.row.first_seen = self._now().timestamp()
+        else:
+            self._flaws.come_back(self._intake.received, self.store.seconds)
         if self.stage is Stage.WAITING:
-            self.stage = Stage.OPEN
+            self._move_on(Stage.OPEN)
         if self.stage is Stage.CONCLUDED:
             seat.dismiss(closing.NORMAL, "", flush=True)
         self._changed.set()
@@ -139,7 +130,20 @@ class LiveSession:
             self._seat = None
             self._outgoing.connected = False
             self._outbox.forget_passing()
+            self._forget_tentative()
         self._changed.set()
+
+    async def _settle(self) -> None:
+        """Let audio stay once its acknowledgement was handed over."""
+        while True:
+            self._intake.settle(self._outbox.acknowledged)
+            self._changed.set()
+            await self._outbox.changed.wait()
+
+    def _forget_tentative(self) -> None:
+        self._intake.settle(self._outbox.acknowledged)
+        if self.store.tentative:
+            self._intake.forget()
 
     async def _receive(self, seat: Seat) -> None:
         while True:
@@ -163,7 +167,7 @@ class LiveSession:
     def _lose(self, seat: Seat, code: int) -> None:
         seat.lose()
         if code == closing.NORMAL and seat.taken:
-            self._deserted = True
+            self.row.deserted = True
             self.stop()
 
     async def _watch_idle(self, seat: Seat) -> None:
@@ -171,7 +175,7 @@ class LiveSession:
         while limit is not None and self.stage is Stage.OPEN:
             if trio.current_time() >= self._audio_at + limit:
                 if seat.taken:
-                    self._deserted = True
+                    self.row.deserted = True
                     seat.dismiss(closing.IDLE, f"no audio for {limit:g} s")
                     self.stop()
                 return
@@ -184,19 +188,19 @@ class LiveSession:
             case m.AudioFrame(data):
                 self._take_audio(data)
             case m.StopFrame():
-                self._take_stop()
+                if self._flaws.hears_stop:
+                    self._take_stop()
             case m.BadFrame(reason):
                 # The service's own answer is not known; one refusal keeps the session usable.
                 self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(400, reason)))
 
     def _take_audio(self, data: bytes) -> None:
         self._audio_at = trio.current_time()
-        if self.stage is not Stage.OPEN:
+        if self.stage is not Stage.OPEN and not self._flaws.hears_after_stop:
             self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(409, "already stopped")))
             return
-        if data and not self._recording:
-            self._recording = True
-            self._outgoing.put(m.StartRecording())
+        if data and not self._intake.received:
+            self._outgoing.put_once(m.StartRecording())
         self._outgoing.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
         self._changed.set()
         limit = self._settings.max_seconds
@@ -217,28 +221,43 @@ class LiveSession:
     def stop(self) -> None:
         """The audio is over. Does nothing when it is already."""
         if self.stage in (Stage.WAITING, Stage.OPEN):
-            self.stage = Stage.STOPPED
-            self._changed.set()
+            self._intake.settle(self._intake.received)
+            self._move_on(Stage.STOPPED)
+
+    def _move_on(self, stage: Stage) -> None:
+        self.stage = stage
+        self._changed.set()
+        try:
+            self._save()
+        except MachineError as error:
+            self._fail(error)
 
     # ------------------------------------------------------------------ the session's own life
 
     async def run(self) -> None:
         """Live until nothing more can be delivered. A breakdown is filed in `failure`."""
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch_presence)
-                nursery.start_soon(self._tell)
-                await self._listen()
-            self._conclude()
-            await self._hand_over()
-        except* ReplayError as group:
-            self._break_down(group)
-            await self._hand_over()
+            await self._live()
+            self._move_on(Stage.OVER)
         finally:
+            # Also when cut short: but then the record says how far it had come.
             self.stage = Stage.OVER
             self._listening.close()
             self.store.close()
             self._changed.set()
+
+    async def _live(self) -> None:
+        try:
+            if self.stage is not Stage.CONCLUDED:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch_presence)
+                    nursery.start_soon(self._tell)
+                    await self._listen()
+                self._conclude()
+            self._tell_result()
+        except* ReplayError as group:
+            self._break_down(group)
+        await self._hand_over()
 
     async def _watch_presence(self) -> None:
         """End the audio of a session whose client stays away too long."""
@@ -250,7 +269,7 @@ class LiveSession:
                 while self._seat is None and self.stage in (Stage.WAITING, Stage.OPEN):
                     await self._changed.wait()
             if scope.cancelled_caught:
-                self._deserted = True
+                self.row.deserted = True
                 self.stop()
 
     def _patience(self) -> float:
@@ -275,15 +294,19 @@ class LiveSession:
             self._outgoing.tell(*event)
 
     def _conclude(self) -> None:
-        """File the result, so that it is there before anybody is told, then tell."""
-        took = trio.current_time() - (self.first_seen or trio.current_time())
-        facts = result.metadata(self.config.format, self.store.seconds, took)
-        text = result.fitting(result.transcription(self.store.utterances()))
-        self.result = facts
-        self.ended_at = self._stamp()
+        """File the result, so that it is there before anybody is told."""
+        now = self._now()
+        took = now.timestamp() - (self.row.first_seen or now.timestamp())
+        self.row.result = result.metadata(self.config.format, self.store.seconds, took)
+        self.row.ended_at = self._stamp()
         self.stage = Stage.CONCLUDED
-        for message in result.last_messages(text, facts):
-            self._outgoing.put(message)
+        self._save()
+
+    def _tell_result(self) -> None:
+        assert self.row.result is not None
+        text = result.fitting(result.transcription(self.store.utterances()))
+        for message in result.last_messages(text, self.row.result):
+            self._outgoing.put_once(message)
         if self._seat and not self._seat.dismissed:
             self._seat.dismiss(closing.NORMAL, "", flush=True)
 
@@ -299,16 +322,18 @@ class LiveSession:
             return
         _log.error("session %s: %s", self.id, error)
         self.failure = error
-        self.ended_at = self._stamp()
-        self._deserted = True
+        self.row.failure = str(error)
+        self.row.ended_at = self._stamp()
+        self.row.deserted = True
         self.stop()
+        self._move_on(self.stage)
         if self._seat:
             self._seat.dismiss(_INTERNAL_ERROR, "the session broke down")
 
     async def _hand_over(self) -> None:
         """Wait for the rest to be delivered, or for there being nobody to take it."""
         with trio.move_on_after(self._settings.session_timeout):
-            while self._seat or (len(self._outbox) and not self._deserted):
+            while self._seat or (len(self._outbox) and not self.row.deserted):
                 await self._changed.wait()
         if self._seat:
             self._seat.dismiss(closing.NORMAL, "")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 
+from replay.errors import MachineError
 from replay.sandbox.schedule import Signal
+from replay.sandbox.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
-    """One message. `keep`: worth delivering to the next connection when this one is gone."""
+    """One message.
+
+    Attributes:
+        keep: worth delivering to the next connection when this one is gone.
+        acknowledges: how far it acknowledges the audio, 0 when it does not.
+    """
 
     text: str
     keep: bool
+    acknowledges: int = 0
 
 
 class Outbox:
@@ -21,9 +32,15 @@ class Outbox:
 
     A message whose sending was cut short is still first, so that the next connection gets it; one
     that went into the socket's buffer before the cut is gone, as on any server.
+
+    Attributes:
+        acknowledged: how far audio was acknowledged by what was handed over.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, store: Store) -> None:
+        """`store`: where what was handed over is noted."""
+        self._store = store
+        self.acknowledged = 0
         self._queue: deque[Parcel] = deque()
         self._limit = limit
         self._characters = 0
@@ -45,7 +62,16 @@ class Outbox:
         if self._queue and self._queue[0] is parcel:
             self._queue.popleft()
             self._characters -= len(parcel.text)
+            self.acknowledged = max(self.acknowledged, parcel.acknowledges)
+            if parcel.keep:
+                self._note()
             self.changed.set()
+
+    def _note(self) -> None:
+        try:
+            self._store.note_delivered()
+        except MachineError as error:
+            _log.warning("a message may be delivered twice after a restart: %s", error)
 
     def forget_passing(self) -> None:
         """Drop what only the connection that is gone could use."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from replay.sandbox.defects import Flaws
 from replay.sandbox.outbox import Outbox, Parcel
+from replay.sandbox.past import Past
 from replay.sandbox.recognizers.base import Event, Final, Partial, SpeechEnded, SpeechStarted
 from replay.sandbox.store import Store
 from replay.wire import messages as m
@@ -25,42 +27,84 @@ class Outgoing:
         store: Store,
         outbox: Outbox,
         stamp: Callable[[], str],
+        flaws: Flaws,
+        past: Past,
     ) -> None:
+        """`past`: what was put out already; the part that was not delivered is put out again."""
         self.connected = False
         self._id = session_id
         self._wanted = config.messages_config
         self._store = store
         self._outbox = outbox
         self._stamp = stamp
-        self._utterances = [0] * config.channels
+        self._flaws = flaws
+        self._channels = past.channels
+        self._utterances = [channel.finals for channel in past.channels]
+        self._told_until = past.seconds
+        self._once: set[type] = {type(message) for _, message in past.messages}
+        self._recall(past, store.delivered)
+
+    def _recall(self, past: Past, delivered: int) -> None:
+        kept = [text for text, message in past.messages if self._keeps(message)]
+        for text in kept[delivered:]:
+            self._outbox.put(Parcel(text, keep=True))
+        for count, utterance in past.untold:
+            self.put(_transcript(count, utterance, final=True))
 
     def put(self, message: m.Message) -> None:
         """Put out `message`, if its kind was asked for."""
-        if not wanted(message, self._wanted):
-            return
+        if wanted(message, self._wanted):
+            for each in self._flaws.say(message):
+                self._put(each)
+
+    def put_once(self, message: m.Message) -> None:
+        """Put out `message`, of which there is one in a session, unless that was done before."""
+        if type(message) not in self._once:
+            self._once.add(type(message))
+            self.put(message)
+
+    def _put(self, message: m.Message) -> None:
         message.session_id = self._id
         message.created_at = self._stamp()
         text = m.encode(message)
-        ack = isinstance(message, m.AudioAck | m.StopAck)
-        partial = isinstance(message, m.Transcript) and not message.data.is_final
-        if not ack:
+        if not isinstance(message, m.AudioAck | m.StopAck):
             self._store.add_message(text)
-        if self.connected or not (ack or partial):
-            self._outbox.put(Parcel(text, keep=not (ack or partial)))
+        keep = self._keeps(message)
+        if self.connected or keep:
+            data = message.data if isinstance(message, m.AudioAck) else None
+            acknowledges = data.byte_range[1] if data else 0
+            self._outbox.put(Parcel(text, keep, acknowledges))
+
+    def _keeps(self, message: m.Message | m.Unknown | m.Malformed) -> bool:
+        """Is `message` worth delivering to the next connection?"""
+        match message:
+            case m.AudioAck() | m.StopAck() | m.Unknown() | m.Malformed():
+                return False
+            case m.Transcript(data=m.TranscriptData(is_final=False)):
+                return False
+        return self._flaws.keeps(message)
 
     def tell(self, channel: int, event: Event) -> None:
         """Put out what a recogniser said; the finals are the transcript."""
+        past = self._channels[channel]
         match event:
             case SpeechStarted(time):
-                self.put(m.SpeechStart(data=m.SpeechTime(time=time, channel=channel)))
+                if time > self._told_until or not past.repeats_start():
+                    self.put(m.SpeechStart(data=m.SpeechTime(time=time, channel=channel)))
             case SpeechEnded(time):
-                self.put(m.SpeechEnd(data=m.SpeechTime(time=time, channel=channel)))
-            case Partial(utterance) | Final(utterance):
-                final = isinstance(event, Final)
-                # The form of the service's ids; clients take them for opaque (protocol 5.2).
-                name = f"{channel:02d}_{self._utterances[channel]:08d}"
-                if final:
-                    self._store.add_utterance(utterance)
-                    self._utterances[channel] += 1
-                data = m.TranscriptData(id=name, is_final=final, utterance=utterance)
-                self.put(m.Transcript(data=data))
+                if time > self._told_until or not past.repeats_end():
+                    self.put(m.SpeechEnd(data=m.SpeechTime(time=time, channel=channel)))
+            case Partial(utterance):
+                self.put(_transcript(self._utterances[channel], utterance, final=False))
+            case Final(utterance):
+                # First the result, then the message: what is filed is put out after a restart.
+                self._store.add_utterance(utterance)
+                self._utterances[channel] += 1
+                self.put(_transcript(self._utterances[channel] - 1, utterance, final=True))
+
+
+def _transcript(count: int, utterance: m.Utterance, *, final: bool) -> m.Transcript:
+    """`count`: finals of the channel before it."""
+    # The form of the service's ids; clients take them for opaque (protocol 5.2).
+    name = f"{utterance.channel:02d}_{count:08d}"
+    return m.Transcript(data=m.TranscriptData(id=name, is_final=final, utterance=utterance))

@@ -16,13 +16,17 @@ _READY_SECONDS = 60.0
 _END_SECONDS = 3.0
 
 
-class Ready(msgspec.Struct, kw_only=True):
-    """The line that a sandbox writes to standard output when it can be used."""
+class Ready(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The line that a sandbox writes to standard output when it can be used.
+
+    `defects`: those that were planted, as they were asked for; left out when there are none.
+    """
 
     url: str
     pid: int
     recognizer: str
     version: str
+    defects: list[str] = []
 
 
 @asynccontextmanager

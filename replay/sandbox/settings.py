@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from replay.sandbox.defects import Planted
 from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
 
 
@@ -12,7 +14,8 @@ from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
 class Settings:
     """Attributes, times in seconds:
 
-    data: where sessions are kept; None for a directory that goes away with the sandbox.
+    data: where sessions are kept and gone on with; None for a directory that goes away with the
+        sandbox.
     api_key: the only key accepted; None accepts any, and none.
     session_timeout: how long a session waits for its client to come back, both while audio is
         owed and while results are.
@@ -21,6 +24,10 @@ class Settings:
     max_seconds: audio after which a session ends as if stopped; None for no limit.
     max_frame: larger frames are answered with close 1009. The service draws that line at 1 MiB,
         but clients in the field send their whole buffer at once when they come back.
+    commit: when audio that came in is sure to stay: on `receipt`, or once its `ack` was handed to
+        the connection; what was not is then forgotten with the connection. The service's own way
+        is not known (protocol 7.3).
+    defects: what every session suffers from.
     close_grace: how long a closing connection may take to take its last message.
     outbox_bytes: when more than this waits for a client to read it, reading from it pauses.
     """
@@ -32,5 +39,7 @@ class Settings:
     idle_timeout: float | None = float(IDLE_SECONDS)
     max_seconds: float | None = float(SESSION_SECONDS)
     max_frame: int = 32 << 20
+    commit: Literal["receipt", "ack"] = "receipt"
+    defects: tuple[Planted, ...] = ()
     close_grace: float = 1.0
     outbox_bytes: int = 16 << 20

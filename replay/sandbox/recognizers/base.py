@@ -32,6 +32,8 @@ class StreamSettings:
     """How one channel of a session wants to be heard. Times in seconds.
 
     Attributes:
+        since: where in the session's audio the stream begins. Everything before was said in
+            earlier finals; the times of what it says count from the session's beginning.
         endpointing: silence after which an utterance is over.
         longest: an utterance that reaches this length is ended though speech goes on.
         partials: does anybody want partial transcripts?
@@ -39,6 +41,7 @@ class StreamSettings:
     """
 
     channel: int
+    since: float = 0.0
     endpointing: float = 0.05
     longest: float = 5.0
     languages: tuple[str, ...] = ()

@@ -210,11 +210,11 @@ class MoonshineStream:
 
     def _note(self, found: Began | Span) -> list[Event]:
         if isinstance(found, Began):
-            return [SpeechStarted(found.frame * FRAME_SECONDS)]
+            return [SpeechStarted(self._time(found.frame))]
         if found.voiced_end - found.start >= _LEAST_VOICED:
             self._ready.append((found, self._cut_out(found)))
         self._floor = found.end
-        return [] if found.goes_on else [SpeechEnded(found.voiced_end * FRAME_SECONDS)]
+        return [] if found.goes_on else [SpeechEnded(self._time(found.voiced_end))]
 
     def _final(self, span: Span, text: str) -> list[Event]:
         shown, self._partial = self._partial, None
@@ -237,8 +237,11 @@ class MoonshineStream:
     def _at(self, frame: int) -> int:
         return (frame - self._first) * FRAME_SAMPLES
 
+    def _time(self, frame: int) -> float:
+        return self._settings.since + frame * FRAME_SECONDS
+
     def _utterance(self, span: Span, text: str) -> Utterance:
-        start, end = span.start * FRAME_SECONDS, span.voiced_end * FRAME_SECONDS
+        start, end = self._time(span.start), self._time(span.voiced_end)
         return Utterance(
             start=start,
             end=end,

@@ -102,6 +102,7 @@ class ScriptedStream:
         self._since = 0.0  # where the open utterance begins, while speaking
         self._last_end = 0.0
         self._said: list[Word] = []
+        self._skip(settings.since)
 
     async def hear(self, heard: Heard) -> list[Event]:
         events: list[Event] = []
@@ -114,6 +115,11 @@ class ScriptedStream:
 
     async def finish(self) -> list[Event]:
         return self._end_speech() if self._speaking else []
+
+    def _skip(self, since: float) -> None:
+        """Leave out what was said in earlier finals."""
+        while since and (word := self._next_word()) and word.end <= since + _SLACK:
+            self._index += 1
 
     def _step(self, now: float) -> list[Event] | None:
         """The earliest thing that happens up to `now`, or None when nothing more does."""
