@@ -51,7 +51,7 @@ def test_it_names_every_verb() -> None:
 def test_its_targets_and_links_exist() -> None:
     """Its make targets are in the Makefile, its pictures and files in the repository."""
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"\bmake ([a-z-]+)", README):
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE):
         assert f"\n{target}:" in makefile
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
