@@ -41,7 +41,9 @@ class FaultSyntaxError(UsageError):
     """A fault that cannot be read: one line says what is wrong, the next two show where.
 
     Attributes:
-        position: index of the character in the fault's text.
+        message: what is wrong, in one line.
+        text: the fault as it was given.
+        position: index of the character in it.
     """
 
     def __init__(self, message: str, text: str, position: int) -> None:
@@ -49,7 +51,13 @@ class FaultSyntaxError(UsageError):
         start = max(0, position - 60)
         excerpt = shown[start : start + 100]
         super().__init__(f"{message}\n  {excerpt}\n  {' ' * (position - start)}^")
+        self.message = message
+        self.text = text
         self.position = position
+
+    def within(self, place: str) -> FaultSyntaxError:
+        """The same error, saying in which of several texts it is."""
+        return FaultSyntaxError(f"{place}: {self.message}", self.text, self.position)
 
 
 class SourceError(UsageError):

@@ -24,7 +24,7 @@ from replay.faults.events import (
     StopUp,
 )
 from replay.faults.kinds import ROUTES
-from replay.faults.quantities import duration_text, size_text
+from replay.faults.quantities import duration_text
 from replay.wire import messages
 
 # ------------------------------------------------------------------ what they are called
@@ -165,15 +165,18 @@ class SentAudio:
 Wait = Elapsed | Seen | SentBytes | SentAudio
 
 
-def wait_text(wait: Wait) -> str:
+def wait_text(wait: Wait, *, relative: bool = False) -> str:
+    """`relative`: it counts from another fault, so that a first connection is the next one."""
     match wait:
         case Elapsed(ns):
             return duration_text(ns)
         case SentBytes(size):
-            return f"byte {size_text(size)}"
+            return f"byte {size}"
         case SentAudio(ns):
             return f"audio {duration_text(ns)}"
         case Seen(name, n) if name == FRAME:
             return f"{FRAME} {n}"
+        case Seen(name, 1) if relative or name != CONN:
+            return name
         case Seen(name, n):
-            return name if n == 1 and name != CONN else f"{name}#{n}"
+            return f"{name}#{n}"

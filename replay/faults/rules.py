@@ -70,10 +70,6 @@ class Step:
     fault: Fault
     waits: tuple[Wait, ...] = ()
 
-    @property
-    def when(self) -> str:
-        return " + ".join(wait_text(wait) for wait in self.waits)
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -94,7 +90,7 @@ class Rule:
     def __str__(self) -> str:
         """The canonical text; `replay.faults.parse` reads it back as an equal rule."""
         parts = [str(self.head.fault)]
-        when = " ".join(filter(None, (self.head.when, str(self.repeat or ""))))
+        when = " ".join(filter(None, (_when(self.head), str(self.repeat or ""))))
         if when and (self.repeat or self.head.waits != unsaid(self.head.fault)):
             parts.append(f"@ {when}")
         for step in self.steps[1:]:
@@ -105,8 +101,12 @@ class Rule:
                 case (Elapsed(ns),):
                     parts.append(f"after {duration_text(ns)}")
                 case _:
-                    parts.append(f"@ {step.when}")
+                    parts.append(f"@ {_when(step, relative=True)}")
         return " ".join(parts)
+
+
+def _when(step: Step, *, relative: bool = False) -> str:
+    return " + ".join(wait_text(wait, relative=relative) for wait in step.waits)
 
 
 def unsaid(fault: Fault) -> tuple[Wait, ...]:
