@@ -22,7 +22,7 @@ FLOORS = {
     # Ground: formats, the protocol's words, the journal's lines.
     **dict.fromkeys(("errors", "audio", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
-    **dict.fromkeys(("ledger", "pace", "session", "faults"), 1),
+    **dict.fromkeys(("ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(("align", "bytediff", "continuity", "latency", "outages", "pacing"), 1),
     **dict.fromkeys(("resources", "stability", "statistics", "summary", "timeline"), 1),
     **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
