@@ -1,7 +1,7 @@
 """The language of faults, and the machine that says when each fires. Pure.
 
 `kinds`: the table of faults. `events`: what passes; `moments`: what that is called in a rule.
-`parser`, `rules`: texts and values, both ways. `schedule`: when what fires, and `coordinates` where.
+`parser`, `rules`: texts and values, both ways. `schedule`: when what fires, `coordinates`: where.
 `fired`: what came of it, from a journal. `planfile`, `chaos`: where else plans come from. `shrink`:
 the smallest plan that still fails.
 """

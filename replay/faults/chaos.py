@@ -3,7 +3,7 @@
 A correct client survives every one of them within its limits: no outage comes near two minutes, no
 answer says that the session is over for good, and every fault has its moment well before the audio
 ends. That leaves out `twin`: a service may end a session's first connection for good when a second
-one comes. `mild` is a bad day of Wi-Fi, `rough` a bad day of the service, `cruel` everything at once.
+one comes. `mild` is a bad day of Wi-Fi, `rough` a bad day of the service, `cruel` all at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PER_MINUTE = (2.0, 6.0, 15.0)
 #: Faults come after this share of the audio at the earliest, and before that at the latest.
 _FIRST, _LAST = 0.05, 0.9
 #: Close codes and handshake answers that ask a client to come back.
-_CODES = (1001, 1011, 1012, 1013, 4500)
+_CODES = (1001, 1011, 1012, 1013)
 _STATUSES = (429, 500, 502, 503, 504)
 _MS = 1_000_000
 

@@ -44,8 +44,8 @@ START = "start"
 CONN = "conn"
 FRAME = "frame"
 BETWEEN = "between(recorded, ack)"
-_SPEECH_START = str(messages.SpeechStart.__struct_config__.tag)
-_END_RECORDING = str(messages.EndRecording.__struct_config__.tag)
+_SPEECH_START = messages.message_type(messages.SpeechStart)
+_END_RECORDING = messages.message_type(messages.EndRecording)
 
 _TABLE = (
     Moment(START, "The injector is ready; nothing has come yet.", "refuse(5s) @ start", False),
