@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -138,14 +138,14 @@ class Sandbox:
         self._nursery.start_soon(self._run, entry)
         return entry
 
-    def restore(self) -> None:
-        """Go on with the sessions that are on record.
-
-        Raises:
-            MachineError: the records cannot be read or written.
-        """
-        for row in self._register.rows():
-            entry = self._add(row)
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Go on with the sessions that are on record, as far as their files can be used."""
+        for row in rows:
+            try:
+                entry = self._add(row)
+            except MachineError as error:
+                _log.error("session %s is left out: %s", row.id, error)
+                continue
             if entry.live.stage is not Stage.OVER:
                 self._nursery.start_soon(self._run, entry)
 
@@ -305,10 +305,11 @@ async def open_sandbox(settings: Settings, recognizer: Recognizer) -> AsyncItera
         MachineError: the directory cannot be used, or is in use.
     """
     with _directory(settings) as directory, _register(settings, directory) as register:
+        rows = register.rows()
         try:
             async with trio.open_nursery() as nursery:
                 sandbox = Sandbox(settings, recognizer, directory, register, nursery)
-                sandbox.restore()
+                sandbox.restore(rows)
                 yield sandbox
                 nursery.cancel_scope.cancel()
         finally:

@@ -57,11 +57,6 @@ class Past:
     seconds: float = 0.0
 
 
-def nothing(channels: int) -> Past:
-    """The past of a new session."""
-    return Past([ChannelPast() for _ in range(channels)])
-
-
 def recall(store: Store, channels: int, *, finals_wanted: bool) -> Past:
     """What the records hold; `finals_wanted`: are finals put out at all?"""
     per_channel = [ChannelPast() for _ in range(channels)]

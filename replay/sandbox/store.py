@@ -168,10 +168,17 @@ class Store:
         self._messages.drop_torn_line()
 
     def utterances(self) -> list[Utterance]:
-        """All finals, in the order they came."""
+        """All finals, in the order they came.
+
+        Raises:
+            MachineError: the file was damaged.
+        """
         decoder = msgspec.json.Decoder(Utterance)
-        lines = (self._directory / _UTTERANCES).read_bytes().splitlines()
-        return [decoder.decode(line) for line in lines]
+        path = self._directory / _UTTERANCES
+        try:
+            return [decoder.decode(line) for line in path.read_bytes().splitlines()]
+        except msgspec.DecodeError as error:
+            raise MachineError(f"{path} is damaged: {error}") from None
 
     def messages(self) -> list[str]:
         """The JSON text of each message, in the order they were put out."""

@@ -1,0 +1,451 @@
+"""Sessions that outlive the sandbox.
+
+Leaving `open_sandbox` writes nothing down, so that for a session it is the same as a kill; where
+the process itself matters, one is killed.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from sandboxes import ALL, GOOD_DAY, SECOND, Client, join, sandbox, scripted, speak, words
+from test_sandbox_recognizers import SPEECH
+
+from replay.audio import HEADER_BYTES, AudioFormat, wav_header
+from replay.client import LiveSession, open_session
+from replay.errors import MachineError
+from replay.sandbox.hub import Sandbox
+from replay.sandbox.live import LiveSession as Live
+from replay.sandbox.past import ChannelPast, Past
+from replay.sandbox.process import Ready
+from replay.sandbox.recognizers import make
+from replay.sandbox.recognizers.scripted import Script
+from replay.sandbox.standing import Stage
+from replay.sandbox.store import Store
+from replay.transport.http import open_service
+from replay.wire import messages as m
+
+TWO_CHANNELS = Script(
+    [
+        *words(("Good", 0.2, 0.5), ("day.", 0.5, 0.9), ("How", 1.6, 1.8), ("are", 1.8, 2.0)),
+        *words(("you?", 2.0, 2.4), ("Bye.", 3.1, 3.6)),
+        *words(("Hello.", 0.3, 0.7), ("Fine,", 2.5, 2.9), ("bye.", 2.9, 3.3), channel=1),
+    ]
+)
+
+
+def told(*clients: Client) -> list[Any]:
+    """What was said over all connections, but acknowledgements and partials."""
+    return [
+        message
+        for client in clients
+        for _, message in client.heard
+        if not isinstance(message, m.AudioAck | m.StopAck)
+        and not (isinstance(message, m.Transcript) and not message.data.is_final)
+    ]
+
+
+def plain(messages: list[Any]) -> list[str]:
+    """Messages in an order and a form in which sessions can be compared."""
+    for message in messages:
+        message.created_at = message.session_id = ""
+        if isinstance(message, m.PostFinalTranscript):
+            message.data.metadata.transcription_time = 0.0
+    return sorted(m.encode(message) for message in messages)
+
+
+async def lived_through(directory: Path, killed_at: list[float]) -> tuple[list[str], Any]:
+    """What a session of four seconds comes to, with the sandbox dying at these moments."""
+    body = {**ALL, "channels": 2, "endpointing": 0.2}
+    recognizer = scripted(TWO_CHANNELS, partial_delay=0.1, final_delay=0.35)
+    clients: list[Client] = []
+    job_id, sent, began, job = "", 0, trio.current_time(), None
+    for until in [*killed_at, 30.0]:
+        async with sandbox(recognizer, data=directory) as box, trio.open_nursery() as nursery:
+            entry = box.find(job_id) if job_id else box.init(body)
+            job_id = entry.live.id
+            with trio.move_on_at(began + until):
+                client = await join(nursery, entry)
+                clients.append(client)
+                while sent < 40:
+                    await trio.sleep_until(began + (sent + 1) * 0.1)
+                    sent += 1
+                    await client.say(bytes([sent]) * (SECOND // 5))
+                await client.stop()
+                await trio.sleep(10)
+            job = box.job(entry)
+            size = entry.live.store.size
+            nursery.cancel_scope.cancel()
+    acks = [end for client in clients for _, end in client.ranges()]
+    assert acks == sorted(acks)
+    assert acks[-1] == size == 8 * SECOND
+    assert client.closed == (1000, "") or client.closed == (4403, "the session has ended")
+    assert job is not None
+    assert job.result is not None
+    return plain(told(*clients)), job.result.transcription
+
+
+async def test_death_at_any_moment(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Wherever the sandbox dies, everything is said once and comes to the same result."""
+    expected = await lived_through(tmp_path / "undisturbed", [])
+    assert len([text for text in expected[0] if '"is_final":true' in text]) == 5
+    for step in range(1, 46):
+        # A little off the tenths, at which a chunk and the death would come at once.
+        at = step * 0.1 + 0.03
+        assert await lived_through(tmp_path / f"{at}", [at]) == expected, f"killed at {at}"
+
+
+async def test_many_deaths(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """A session survives any number of deaths."""
+    expected = await lived_through(tmp_path / "undisturbed", [])
+    often = [0.13 + 0.3 * n for n in range(14)]
+    assert await lived_through(tmp_path / "often", often) == expected
+
+
+def amnesia(_store: Store, channels: int, **_options: bool) -> Past:
+    return Past([ChannelPast() for _ in range(channels)])
+
+
+@pytest.mark.parametrize(
+    ("what", "planted"), [("store.Store.delivered", 0), ("live.recall", amnesia)]
+)
+async def test_death_is_noticed(
+    autojump_clock: trio.testing.MockClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    planted: object,
+) -> None:
+    """The comparison above sees what is said twice over a death."""
+    expected = await lived_through(tmp_path / "undisturbed", [])
+    monkeypatch.setattr(f"replay.sandbox.{what}", planted)
+    assert await lived_through(tmp_path / "spoilt", [2.03]) != expected
+
+
+async def restarted(
+    tmp_path: Path, first: Callable[[Sandbox, Any, trio.Nursery], Any], body: Any = ALL
+) -> str:
+    """Let a session live through `first`; its id."""
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        entry = box.init(body)
+        await first(box, entry, nursery)
+        nursery.cancel_scope.cancel()
+    return entry.live.id
+
+
+async def test_finals_nobody_took(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Finals that came while the client was away are delivered after a restart as well."""
+
+    async def first(_box: Sandbox, entry: Any, nursery: trio.Nursery) -> None:
+        client = await join(nursery, entry, reading=False)
+        await client.say(bytes(2 * SECOND))
+        client.hang_up()
+        client.read_on()
+        await trio.sleep(1)
+
+    job_id = await restarted(tmp_path, first)
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        client = await join(nursery, box.find(job_id))
+        assert client.finals() == [" Good day."]
+        await client.say(bytes(100))
+        assert client.ranges() == [(2 * SECOND, 2 * SECOND + 100)]
+        assert client.all(m.AudioAck)[0].data.time_range[0] == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_header_then_death(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """A WAV header that came half before a restart and half after it is still no audio."""
+    whole = wav_header(AudioFormat(), None) + bytes(range(1, 201)) * 16
+
+    async def first(_box: Sandbox, entry: Any, nursery: trio.Nursery) -> None:
+        client = await join(nursery, entry)
+        await client.say(whole[:30])
+
+    job_id = await restarted(tmp_path, first)
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        entry = box.find(job_id)
+        client = await join(nursery, entry)
+        await client.say(whole[30:])
+        assert client.ranges() == [(30, len(whole))]
+        assert entry.live.store.read(0, 10_000) == whole[HEADER_BYTES:]
+        nursery.cancel_scope.cancel()
+
+
+async def test_ended_sessions_stay(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """Jobs, their order, their recordings and what was done to them are there after a restart."""
+
+    async def whole(box: Sandbox, nursery: trio.Nursery, data: bytes) -> Any:
+        entry = box.init({**ALL, "custom_metadata": {"n": len(data)}})
+        client = await join(nursery, entry)
+        await client.say(data, m.STOP_RECORDING)
+        await trio.sleep(1)
+        assert entry.live.stage is Stage.OVER
+        return entry
+
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        kept = await whole(box, nursery, wav_header(AudioFormat(), None) + bytes(2 * SECOND))
+        gone = await whole(box, nursery, bytes(100))
+        other = await whole(box, nursery, bytes(200))
+        box.annotate(kept, {"seen": True})
+        box.delete(gone.live.id)
+        before = [box.job(entry) for entry in box.newest_first()]
+        sound = b"".join(kept.live.store.wav())
+        token = kept.token
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        assert [box.job(entry) for entry in box.newest_first()] == before
+        assert [job.id for job in before] == [other.live.id, kept.live.id]
+        assert before[1].post_session_metadata == {"seen": True}
+        session = box.by_token(token)
+        assert session is not None
+        assert not isinstance(session, Live)
+        assert b"".join(session.store.wav()) == sound
+        client = await join(nursery, box.find(kept.live.id))
+        assert client.closed == (4403, "the session has ended")
+
+
+async def test_broken_down_sessions_stay_so(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """A session whose disk was full keeps what it acknowledged, and its status."""
+    with room_for(100_000):
+
+        async def fill(_box: Sandbox, entry: Any, nursery: trio.Nursery) -> None:
+            client = await join(nursery, entry)
+            for n in range(5):
+                await client.say(bytes([n + 1]) * 30_000)
+            assert client.ranges() == [(n * 30_000, (n + 1) * 30_000) for n in range(3)]
+            await trio.sleep(3)
+            assert client.closed == (1011, "the session broke down")
+
+        job_id = await restarted(tmp_path, fill)
+    async with sandbox(scripted(), data=tmp_path) as box:
+        entry = box.find(job_id)
+        assert entry.status == "error"
+        assert "cannot write" in str(entry.live.failure)
+        acknowledged = b"".join(bytes([n + 1]) * 30_000 for n in range(3))
+        assert b"".join(entry.live.store.wav())[HEADER_BYTES:] == acknowledged
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes: the last write that fits is cut."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_session_that_cannot_be_kept(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """Where a session cannot be put on record it is refused, and nothing of it stays."""
+    async with sandbox(scripted(), data=tmp_path) as box:
+        with room_for(10), pytest.raises(MachineError, match="cannot use"):
+            box.init({})
+        assert list(box.newest_first()) == []
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+        assert box.init({}).status == "queued"
+
+
+async def test_torn_lines(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """What was half written when the process died is left out, the rest is kept."""
+
+    async def first(_box: Sandbox, entry: Any, nursery: trio.Nursery) -> None:
+        client = await join(nursery, entry)
+        await client.say(bytes(2 * SECOND))
+
+    job_id = await restarted(tmp_path, first)
+    for name in ("messages.jsonl", "utterances.jsonl"):
+        with (tmp_path / job_id / name).open("ab") as file:
+            file.write(b'{"start": 1.')
+    async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
+        client = await join(nursery, box.find(job_id))
+        await client.stop()
+        await trio.sleep(1)
+        assert client.kinds()[-1] == "end_session"
+        assert client.all(m.PostTranscript)[0].data.full_transcript == "Good day."
+
+
+async def test_damaged_session(autojump_clock: trio.testing.MockClock, tmp_path: Path) -> None:
+    """A session whose records were damaged is left out; the others are there."""
+    async with sandbox(data=tmp_path) as box:
+        bad, good = box.init({}).live.id, box.init({}).live.id
+    (tmp_path / bad / "utterances.jsonl").write_bytes(b"no utterance\n")
+    async with sandbox(data=tmp_path) as box:
+        assert [entry.live.id for entry in box.newest_first()] == [good]
+
+
+async def test_one_sandbox_for_a_directory(tmp_path: Path) -> None:
+    """A second sandbox on the same directory is refused in one line; the first goes on."""
+    async with sandbox(data=tmp_path) as box:
+        with pytest.raises(MachineError) as refused:
+            async with sandbox(data=tmp_path):
+                pass
+        assert "in use by another sandbox" in str(refused.value)
+        assert box.init({}).status == "queued"
+
+
+@pytest.mark.local
+async def test_real_recognition_goes_on(tmp_path: Path) -> None:
+    """Speech recognised by half before a restart is whole after it, with times that go on."""
+    audio = (SPEECH / "beckett.wav").read_bytes()[HEADER_BYTES:]
+    seen: list[m.Utterance] = []
+    job_id = ""
+    for last, part in enumerate((audio[: 5 * SECOND], audio[5 * SECOND :])):
+        recognizer = make("moonshine")
+        async with sandbox(recognizer, data=tmp_path) as box, trio.open_nursery() as nursery:
+            entry = box.find(job_id) if job_id else box.init({"endpointing": 0.3})
+            job_id = entry.live.id
+            client = await join(nursery, entry)
+            await client.say(part)
+            if last:
+                await client.stop()
+            with trio.fail_after(60):
+                while not client.finals() or (last and client.closed is None):
+                    await trio.sleep(0.05)
+            seen += [t.data.utterance for t in client.all(m.Transcript) if t.data.is_final]
+            nursery.cancel_scope.cancel()
+    text = "".join(utterance.text for utterance in seen).lower()
+    assert "ever tried" in text
+    assert "better" in text
+    assert text.count("ever tried") == 1
+    starts = [utterance.start for utterance in seen]
+    assert starts == sorted(starts)
+    assert starts[-1] > 5
+
+
+# ---------------------------------------------------------------------- a process that is killed
+
+KILLS = 5
+SESSIONS = 8
+#: Long enough for all the kills, at the pace of speech.
+LENGTH = 9.0
+
+
+class Target:
+    """A sandbox process on a directory, which dies and comes back on the same port."""
+
+    def __init__(self, directory: Path, script: Path) -> None:
+        self._arguments = ["--data", str(directory), "--script", str(script)]
+        self._process: trio.Process | None = None
+        self._port = "0"
+        self.url = ""
+
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "replay", "sandbox", "--port", self._port]
+        self._process = await trio.lowlevel.open_process(
+            [*command, *self._arguments], stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        with trio.fail_after(30):
+            line = await self._process.stdout.receive_some()
+        self.url = msgspec.json.decode(line, type=Ready).url
+        self._port = self.url.rpartition(":")[2]
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        await self._process.stdout.aclose()
+
+
+def numbered(session: int) -> bytes:
+    """Audio of which every four bytes say which session and where."""
+    return b"".join(
+        (session << 24 | place).to_bytes(4, "little") for place in range(int(LENGTH * SECOND) // 4)
+    )
+
+
+async def test_killed_and_restarted(tmp_path: Path) -> None:
+    """With the process killed five times in the middle of eight sessions, all of them resume on
+    their URLs: nothing that was acknowledged is missing, what was recorded but not acknowledged
+    is all that is there twice, and each final comes once."""
+    script = tmp_path / "words.json"
+    spoken = words(*[(f"word{n}", n * 0.6 + 0.1, n * 0.6 + 0.4) for n in range(15)])
+    script.write_bytes(msgspec.json.encode(Script(spoken)))
+    target = Target(tmp_path / "data", script)
+    await target.start()
+    sessions: dict[int, LiveSession] = {}
+    finals: dict[int, list[str]] = {n: [] for n in range(SESSIONS)}
+    recorded: dict[int, bytes] = {}
+
+    async def play(number: int) -> None:
+        audio, size = numbered(number), SECOND // 10
+        async with (
+            open_service(target.url, api_key=None) as service,
+            open_session(service, {"endpointing": 0.15}) as session,
+        ):
+            sessions[number] = session
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen, number, session)
+                began = trio.current_time() + number * 0.013
+                for k in range(len(audio) // size):
+                    await trio.sleep_until(began + (k + 1) * 0.1)
+                    await session.send(audio[k * size : (k + 1) * size])
+                session.stop()
+            with (tmp_path / f"{number}.wav").open("w+b") as file:
+                await session.download(file)
+                file.seek(HEADER_BYTES)
+                recorded[number] = file.read()
+
+    async def listen(number: int, session: LiveSession) -> None:
+        async for message in session:
+            if isinstance(message, m.Transcript) and message.data.is_final:
+                finals[number].append(f"{message.data.id}{message.data.utterance.text}")
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for number in range(SESSIONS):
+                nursery.start_soon(play, number)
+            for kill in range(KILLS):
+                await trio.sleep(0.5 + kill * 0.07)
+                await target.kill()
+                await target.start()
+    await target.kill()
+    for number, session in sessions.items():
+        assert session.ended is not None
+        assert session.ended.outcome == "complete"
+        assert finals[number] == [f"00_{n:08d} word{n}" for n in range(15)]
+        check_recording(recorded[number], numbered(number))
+
+
+def check_recording(recorded: bytes, sent: bytes) -> None:
+    """All of `sent`, in order, with at most one short repeat for each kill."""
+    repeats, at, expected = 0, 0, 0
+    while at < len(recorded):
+        place = int.from_bytes(recorded[at : at + 4], "little") & 0xFFFFFF
+        assert recorded[at : at + 4] == sent[place * 4 : place * 4 + 4]
+        assert place <= expected, f"lost {expected * 4} to {place * 4}"
+        if place < expected:
+            repeats += 1
+            # Two chunks may be on their way when a process that is hard at work dies.
+            assert (expected - place) * 4 <= SECOND
+        expected, at = place + 1, at + 4
+    assert expected * 4 == len(sent)
+    assert repeats <= KILLS
+
+
+def test_recordings_are_checked() -> None:
+    """The check above sees a loss, a foreign byte and a missing end."""
+    sent = numbered(3)
+    check_recording(sent[:8000] + sent[6000:], sent)
+    for wrong in (
+        sent[:8000] + sent[8004:],
+        sent[:-4],
+        sent[:8000] + b"\0\0\0\1" + sent[8004:],
+    ):
+        with pytest.raises(AssertionError):
+            check_recording(wrong, sent)
