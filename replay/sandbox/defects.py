@@ -164,7 +164,7 @@ class LateAcks(Defect):
         self._waiting: list[tuple[float, m.Message]] = []
 
     def say(self, message: m.Message) -> Sequence[m.Message]:
-        if not isinstance(message, m.AudioAck | m.StopAck):
+        if not isinstance(message, m.AudioAck | m.StopAck) or not message.acknowledged:
             return (message,)
         now = trio.current_time()
         self._waiting.append((now, message))
