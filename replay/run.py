@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import signal
@@ -127,6 +128,10 @@ class _Run:
         """Play from the header to the last line of the journal."""
         self._write_head()
         error = ""
+        # What is loaded by now lives as long as the process. Left to the collector, its next full
+        # pass would hold the event loop for tens of milliseconds in the middle of the run.
+        gc.collect()
+        gc.freeze()
         try:
             with watch_stalls(self._recorder):
                 async with open_flat_nursery() as nursery:
