@@ -96,7 +96,8 @@ class PostDown:
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """A connection attempt arrives while none lives, and one has lived; counts in one outage."""
+    """A client that has lost its connection tries to come back; told before it is answered, so
+    that what fires here meets this attempt. `attempt` counts in one outage."""
 
     attempt: int
 
@@ -113,7 +114,10 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request that is no websocket. `route`: one of `ROUTES`, or "" for another."""
+    """A request that is no websocket, told before it is answered, so that what fires here meets it.
+
+    `route`: one of `kinds.ROUTES`, or "" for another.
+    """
 
     method: str
     route: str
