@@ -65,7 +65,11 @@ class TargetFacts(Struct, kw_only=True, omit_defaults=True):
 
 
 class Header(Entry, tag="header"):
-    """First line of every journal. `created_at`: wall clock at the origin, ISO 8601, UTC."""
+    """First line of every journal. `created_at`: wall clock at the origin, ISO 8601, UTC.
+
+    `vantage`: who wrote it: the client, or a proxy between a client and its target. A proxy counts
+    offsets as the audio came to it: what a client sends again counts again.
+    """
 
     schema: int
     replay_version: str
@@ -77,6 +81,7 @@ class Header(Entry, tag="header"):
     target: TargetFacts
     config: dict[str, Any]
     clock: Literal["real", "virtual"] = "real"
+    vantage: Literal["client", "proxy"] = "client"
     seed: int | None = None
     options: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -95,6 +100,22 @@ class Reference(Entry, tag="reference"):
 
     text: str
     words: list[ReferenceWord] = msgspec.field(default_factory=list)
+
+
+class ControlFinal(Struct, array_like=True):
+    """One utterance as it became final. `start` and `end`: seconds of session audio."""
+
+    text: str
+    start: float
+    end: float
+    channel: int = 0
+
+
+class Control(Entry, tag="control"):
+    """What an undisturbed run of the same source understood, to hold this run against."""
+
+    name: str
+    finals: list[ControlFinal]
 
 
 # ------------------------------------------------------------------ the source and the pace
@@ -124,7 +145,10 @@ class SourceNote(Entry, tag="source"):
 
 
 class Init(Entry, tag="init"):
-    """One `POST /v2/live`, asked at `t`, answered at `done`. `status` 0: no answer."""
+    """One `POST /v2/live`, asked at `t`, answered at `done`. `status` 0: no answer.
+
+    `retry_after`: seconds that a refusal asked to wait.
+    """
 
     done: int
     attempt: int
@@ -133,6 +157,7 @@ class Init(Entry, tag="init"):
     url: str = ""
     request_id: str = ""
     error: str = ""
+    retry_after: float | None = None
 
 
 class Connecting(Entry, tag="connecting"):
@@ -257,6 +282,12 @@ class Result(Entry, tag="result"):
     body: Raw
 
 
+class Sessions(Entry, tag="sessions"):
+    """All sessions that a target of our own has, as its list tells them after the run."""
+
+    ids: list[str]
+
+
 class Recorded(Entry, tag="recorded"):
     """The service's recording was fetched: `size` bytes of audio behind the WAV header."""
 
@@ -337,6 +368,7 @@ class Closed(Entry, tag="end"):
 AnyEntry = (
     Header
     | Reference
+    | Control
     | Started
     | Produced
     | SourceNote
@@ -355,6 +387,7 @@ AnyEntry = (
     | Ended
     | Http
     | Result
+    | Sessions
     | Recorded
     | FaultPlanned
     | FaultFired

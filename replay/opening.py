@@ -69,6 +69,7 @@ async def init(
                     status=getattr(error, "status", None) or 0,
                     request_id=getattr(error, "request_id", ""),
                     error=str(error),
+                    retry_after=getattr(error, "retry_after", None),
                 )
             )
             if not _worth_another(error, attempt):
