@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -189,6 +190,10 @@ async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, 
             if options["until_eof"]:
                 nursery.start_soon(_end_on_eof, ended)
             await recognizer.prepare()
+            # What was loaded by now stays: a garbage collection in the middle of the sessions need
+            # not look through it again.
+            gc.collect()
+            gc.freeze()
             async with open_sandbox(settings, recognizer) as sandbox, serving(sandbox, sock) as url:
                 _announce(url, recognizer.name, list(options["defects"]))
                 await ended.wait()

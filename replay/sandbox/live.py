@@ -75,7 +75,8 @@ class LiveSession(Session):
             past=past,
         )
         self._seat: Seat | None = None
-        self._changed = Signal()  # somebody came or went, audio came, the stage moved on
+        self._changed = Signal()  # somebody came or went, or the stage moved on
+        self._more = Signal()  # there is more to hear, or the stage moved on
         self._audio_at = 0.0
 
     # ------------------------------------------------------------------ one connection
@@ -137,8 +138,8 @@ class LiveSession(Session):
         """Let audio stay once its acknowledgement was handed over."""
         while True:
             self._intake.settle(self._outbox.acknowledged)
-            self._changed.set()
-            await self._outbox.changed.wait()
+            self._more.set()
+            await self._outbox.taken.wait()
 
     def _forget_tentative(self) -> None:
         self._intake.settle(self._outbox.acknowledged)
@@ -202,7 +203,7 @@ class LiveSession(Session):
         if data and not self._intake.received:
             self._outgoing.put_once(m.StartRecording())
         self._outgoing.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
-        self._changed.set()
+        self._more.set()
         limit = self._settings.max_seconds
         if limit is not None and self.store.seconds >= limit:
             self.stop()
@@ -227,6 +228,7 @@ class LiveSession(Session):
     def _move_on(self, stage: Stage) -> None:
         self.stage = stage
         self._changed.set()
+        self._more.set()
         try:
             self._save()
         except MachineError as error:
@@ -284,7 +286,7 @@ class LiveSession(Session):
             if await self._listening.step():
                 await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
-                await self._changed.wait()
+                await self._more.wait()
             elif not self._intake.finish():
                 break
         await self._listening.finish()

@@ -35,6 +35,8 @@ class Outbox:
 
     Attributes:
         acknowledged: how far audio was acknowledged by what was handed over.
+        changed: something was put in.
+        taken: something was handed over, or dropped.
     """
 
     def __init__(self, limit: int, store: Store) -> None:
@@ -45,6 +47,7 @@ class Outbox:
         self._limit = limit
         self._characters = 0
         self.changed = Signal()
+        self.taken = Signal()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -65,7 +68,7 @@ class Outbox:
             self.acknowledged = max(self.acknowledged, parcel.acknowledges)
             if parcel.keep:
                 self._note()
-            self.changed.set()
+            self.taken.set()
 
     def _note(self) -> None:
         try:
@@ -77,9 +80,9 @@ class Outbox:
         """Drop what only the connection that is gone could use."""
         self._queue = deque(parcel for parcel in self._queue if parcel.keep)
         self._characters = sum(len(parcel.text) for parcel in self._queue)
-        self.changed.set()
+        self.taken.set()
 
     async def room(self) -> None:
         """Wait until the client has read enough for more to be put in."""
         while self._characters > self._limit:
-            await self.changed.wait()
+            await self.taken.wait()

@@ -7,6 +7,7 @@ import trio
 from replay.errors import ConnectionLost
 from replay.sandbox.connection import Connection
 from replay.sandbox.outbox import Outbox
+from replay.sandbox.schedule import Signal
 
 
 class Seat:
@@ -25,6 +26,7 @@ class Seat:
         self._outbox = outbox
         self._grace = grace
         self._verdict: tuple[int, str] | None = None
+        self._turned = Signal()
         self._flush = False  # deliver what is queued before the verdict is carried out
 
     @property
@@ -34,12 +36,16 @@ class Seat:
     def dismiss(self, code: int, reason: str, *, flush: bool = False) -> None:
         """Have it closed; with `flush`, after everything queued was delivered."""
         self._verdict, self._flush = (code, reason), flush
-        self._outbox.changed.set()
+        self._turn()
 
     def lose(self) -> None:
         """It is gone."""
         self.lost = True
-        self._outbox.changed.set()
+        self._turn()
+
+    def _turn(self) -> None:
+        self._turned.set()
+        self._outbox.changed.set()  # whoever delivers looks again
 
     async def deliver(self) -> None:
         """Hand over what is queued until the connection is lost or is to be closed."""
@@ -60,7 +66,7 @@ class Seat:
     async def hurry(self, scope: trio.CancelScope) -> None:
         """See that a send that never ends does not keep a connection that is to go."""
         while not self.lost and (self._verdict is None or self._flush):
-            await self._outbox.changed.wait()
+            await self._turned.wait()
         await trio.sleep(self._grace)
         self.lost = True
         scope.cancel()
