@@ -66,23 +66,23 @@ class Coordinates:
 
 @dataclass(slots=True)
 class Position:
-    """How far a session has come."""
+    """How far a session has come. Times in ns."""
 
     connection: int = 0
     alive: bool = False
     offset: int = 0
     acks: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    _opened_at: float = 0.0
+    _opened_at: int = 0
     _connection_bytes: int = 0
     _firm: str = START
-    _firm_at: float = 0.0
+    _firm_at: int = 0
 
-    def started(self, now: float) -> None:
+    def started(self, now: int) -> None:
         """Before anything has come."""
         self._firm_at = now
 
-    def passed(self, event: Event, names: tuple[str, ...], now: float) -> str:
+    def passed(self, event: Event, names: tuple[str, ...], now: int) -> str:
         """Takes an event in; returns what this moment is called, "" when it has no name."""
         self.counts.update(names)
         match event:
@@ -103,7 +103,7 @@ class Position:
             self._firm, self._firm_at = called, now
         return called
 
-    def coordinates(self, now: float, moment: str = "") -> Coordinates:
+    def coordinates(self, now: int, moment: str = "") -> Coordinates:
         """Here and now. `moment`: what this very moment is called, if something happens at it."""
         return Coordinates(
             connection=self.connection,
@@ -122,6 +122,6 @@ class Position:
         return f"{conn} + {wait_text(SentBytes(self._connection_bytes))}"
 
 
-def _milliseconds(seconds: float) -> float:
+def _milliseconds(ns: int) -> float:
     """To the microsecond: finer than any clock that a fault could be repeated by."""
-    return round(seconds * 1000, 3)
+    return round(ns / 1_000_000, 3)

@@ -33,6 +33,10 @@ from replay.faults.spec import Scope
 _NS = 1_000_000_000
 
 
+def _ns(seconds: float) -> int:
+    return round(seconds * _NS)
+
+
 @dataclass(frozen=True, slots=True)
 class Firing:
     """A fault to do now. `rule`: its number in the plan, from 0; `step`: of the rule, from 0."""
@@ -76,21 +80,21 @@ class _Running:
 
     rule: Rule
     rng: Random
-    origin: float | None = None
+    origin: int | None = None
     withdrawn: bool = False
 
     @property
     def repeat(self) -> Repeat:
         return self.rule.repeat or Repeat(times=1)
 
-    def over(self, turn: int, now: float) -> bool:
+    def over(self, turn: int, now: int) -> bool:
         """Whether that turn is one too many."""
         repeat = self.repeat
         if self.withdrawn or (repeat.times is not None and turn > repeat.times):
             return True
         if repeat.until is None or self.origin is None:
             return False
-        return now > self.origin + repeat.until / _NS
+        return now > self.origin + repeat.until
 
     def pause(self) -> int:
         """Nanoseconds to the next firing, drawn anew each time."""
@@ -104,7 +108,8 @@ class _Running:
 
 
 class Schedule:
-    """Says when each fault of a plan fires in one session. Times in seconds of any one clock.
+    """Says when each fault of a plan fires in one session. Times in seconds of any one clock; they
+    are kept in whole nanoseconds, so that sums do not depend on the order of adding.
 
     Args:
         rng: only for the times between repeated firings; rules draw independently of each other.
@@ -119,7 +124,7 @@ class Schedule:
         self._running: list[_Running] = []
         self._watching: dict[str, list[_Walker]] = {}
         self._measuring: list[_Walker] = []
-        self._timers: list[tuple[float, int, _Walker]] = []
+        self._timers: list[tuple[int, int, _Walker]] = []
         self._order = count()
         self._deferred: list[_Walker] = []
         for rule in plan:
@@ -127,38 +132,39 @@ class Schedule:
 
     def start(self, now: float) -> list[Firing]:
         """The injector is ready: what fires at `start`. To be called once, before all else."""
-        self._position.started(now)
+        ns = _ns(now)
+        self._position.started(ns)
         self._moment = START
-        return [*self._happened(START, now), *self._settle(now)]
+        return [*self._happened(START, ns), *self._settle(ns)]
 
     def observe(self, event: Event, now: float) -> list[Firing]:
         """What had come due before, and what fires because of this event."""
-        fired = self.tick(now)
+        fired, ns = self.tick(now), _ns(now)
         called = names(event)
-        self._moment = self._position.passed(event, called, now)
+        self._moment = self._position.passed(event, called, ns)
         if isinstance(event, ConnectionOpened):
-            fired += self._opened(now)
+            fired += self._opened(ns)
         elif isinstance(event, AudioUp):
-            fired += self._sent(event.size, now)
+            fired += self._sent(event.size, ns)
         for name in called:
-            fired += self._happened(name, now)
-        return fired + self._settle(now)
+            fired += self._happened(name, ns)
+        return fired + self._settle(ns)
 
     def due(self) -> float | None:
         """When `tick` should be called next, if nothing passes before."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers[0][0] / _NS if self._timers else None
 
     def tick(self, now: float) -> list[Firing]:
         """What has come due."""
         self._moment = ""
-        return self._settle(now)
+        return self._settle(_ns(now))
 
     def add(self, rule: Rule, now: float) -> list[Firing]:
         """One more rule, by hand: its times and counts begin now, and without a moment it fires at
         once. Its number is the next one."""
         number = len(self._running)
         running = self._enrol(rule)
-        running.origin = now
+        running.origin = ns = _ns(now)
         waits = rule.head.waits
         if not rule.repeat and waits == unsaid(rule.head.fault):
             waits = ()
@@ -167,7 +173,7 @@ class Schedule:
         elif not waits:
             waits = (Elapsed(running.pause()),)
         self._moment = ""
-        return [*self._go_on(self._head(number, waits), now, now), *self._settle(now)]
+        return [*self._go_on(self._head(number, waits), ns, ns), *self._settle(ns)]
 
     def withdraw(self, number: int) -> None:
         """That rule fires no more."""
@@ -175,14 +181,14 @@ class Schedule:
 
     # ------------------------------------------------------------------ what moves walkers
 
-    def _opened(self, now: float) -> list[Firing]:
+    def _opened(self, now: int) -> list[Firing]:
         for running in self._running:
             if running.origin is None:
                 running.origin = now
         waiting, self._deferred = self._deferred, []
         return [firing for walker in waiting for firing in self._fire(walker, now)]
 
-    def _happened(self, name: str, now: float) -> list[Firing]:
+    def _happened(self, name: str, now: int) -> list[Firing]:
         walkers = self._watching.pop(name, [])
         arrived: list[_Walker] = []
         for walker in walkers:
@@ -190,7 +196,7 @@ class Schedule:
             (self._watching.setdefault(name, []) if walker.left else arrived).append(walker)
         return [firing for walker in arrived for firing in self._passed(walker, now)]
 
-    def _sent(self, size: int, now: float) -> list[Firing]:
+    def _sent(self, size: int, now: int) -> list[Firing]:
         walkers, self._measuring = self._measuring, []
         arrived: list[_Walker] = []
         for walker in walkers:
@@ -202,7 +208,7 @@ class Schedule:
             (arrived if there else self._measuring).append(walker)
         return [firing for walker in arrived for firing in self._passed(walker, now)]
 
-    def _settle(self, now: float) -> list[Firing]:
+    def _settle(self, now: int) -> list[Firing]:
         """Lets all timers run out that are due, and those that they start."""
         fired: list[Firing] = []
         while self._timers and self._timers[0][0] <= now:
@@ -251,7 +257,7 @@ class Schedule:
             case _Reached():
                 self._measuring.append(walker)
 
-    def _passed(self, walker: _Walker, now: float) -> list[Firing]:
+    def _passed(self, walker: _Walker, now: int) -> list[Firing]:
         """A walker's first wait is over, by something that happened now."""
         first, *rest = walker.waits
         if walker.again and isinstance(first, Seen):
@@ -263,26 +269,26 @@ class Schedule:
         walker.waits = tuple(rest)
         return self._go_on(walker, now, now)
 
-    def _go_on(self, walker: _Walker, at: float, now: float) -> list[Firing]:
+    def _go_on(self, walker: _Walker, at: int, now: int) -> list[Firing]:
         """Sends a walker to its next wait, which counts from `at`, or lets it fire."""
         if not walker.waits:
             return self._arrive(walker, at, now)
         first, *rest = walker.waits
         if isinstance(first, Elapsed):
             walker.waits = tuple(rest)
-            self._set_timer(walker, at + first.ns / _NS)
+            self._set_timer(walker, at + first.ns)
         else:
             self._wait(walker)
         return []
 
-    def _set_timer(self, walker: _Walker, due: float) -> None:
+    def _set_timer(self, walker: _Walker, due: int) -> None:
         heapq.heappush(self._timers, (due, next(self._order), walker))
 
-    def _arrive(self, walker: _Walker, at: float, now: float) -> list[Firing]:
+    def _arrive(self, walker: _Walker, at: int, now: int) -> list[Firing]:
         """A walker has nothing more to wait for since `at`."""
         running = self._running[walker.rule]
         if walker.step == 0 and running.repeat.period is not None:
-            due = at + running.pause() / _NS
+            due = at + running.pause()
             if not running.over(walker.turn + 1, due):
                 self._set_timer(_Walker(walker.rule, 0, (), walker.turn + 1), due)
         step = running.rule.steps[walker.step]
@@ -293,7 +299,7 @@ class Schedule:
             return []
         return self._fire(walker, now)
 
-    def _fire(self, walker: _Walker, now: float) -> list[Firing]:
+    def _fire(self, walker: _Walker, now: int) -> list[Firing]:
         running = self._running[walker.rule]
         if running.over(walker.turn, now):
             return []
