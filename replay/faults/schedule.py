@@ -24,17 +24,15 @@ from replay.faults.moments import (
     Seen,
     SentAudio,
     SentBytes,
-    Wait,
     names,
 )
-from replay.faults.rules import Every, Plan, Poisson, Repeat, Rule, unsaid
+from replay.faults.rules import Plan, Rule, unsaid
+from replay.faults.running import NS, AnyWait, Reached, Running, Walker
 from replay.faults.spec import Scope
-
-_NS = 1_000_000_000
 
 
 def _ns(seconds: float) -> int:
-    return round(seconds * _NS)
+    return round(seconds * NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,66 +43,6 @@ class Firing:
     step: int
     fault: Fault
     at: Coordinates
-
-
-@dataclass(frozen=True, slots=True)
-class _Reached:
-    """A position in the session's audio, which what is sent again does not bring nearer."""
-
-    offset: int
-
-
-_Wait = Wait | _Reached
-
-
-@dataclass(slots=True)
-class _Walker:
-    """On its way to one firing of one step.
-
-    `waits`: those still ahead; `left`: what is left of the first of them (events, or bytes);
-    `turn`: which firing of the rule this leads to, from 1; `again`: a walker for the next turn is
-    owed as soon as the first wait is over.
-    """
-
-    rule: int
-    step: int
-    waits: tuple[_Wait, ...]
-    turn: int = 1
-    again: bool = False
-    left: int = 0
-
-
-@dataclass(slots=True)
-class _Running:
-    """A rule in this session. `origin`: when its times began, None before the first connection."""
-
-    rule: Rule
-    rng: Random
-    origin: int | None = None
-    withdrawn: bool = False
-
-    @property
-    def repeat(self) -> Repeat:
-        return self.rule.repeat or Repeat(times=1)
-
-    def over(self, turn: int, now: int) -> bool:
-        """Whether that turn is one too many."""
-        repeat = self.repeat
-        if self.withdrawn or (repeat.times is not None and turn > repeat.times):
-            return True
-        if repeat.until is None or self.origin is None:
-            return False
-        return now > self.origin + repeat.until
-
-    def pause(self) -> int:
-        """Nanoseconds to the next firing, drawn anew each time."""
-        match self.repeat.period:
-            case Every(low, high):
-                return self.rng.randint(low, high)
-            case Poisson(per_hour):
-                return int(self.rng.expovariate(float(per_hour) / 3600) * _NS)
-            case None:
-                raise AssertionError("a rule without a period repeats by its moment")
 
 
 class Schedule:
@@ -121,12 +59,12 @@ class Schedule:
         self._bytes_per_second = bytes_per_second
         self._position = Position()
         self._moment = ""  # what happens right now, by its name
-        self._running: list[_Running] = []
-        self._watching: dict[str, list[_Walker]] = {}
-        self._measuring: list[_Walker] = []
-        self._timers: list[tuple[int, int, _Walker]] = []
+        self._running: list[Running] = []
+        self._watching: dict[str, list[Walker]] = {}
+        self._measuring: list[Walker] = []
+        self._timers: list[tuple[int, int, Walker]] = []
         self._order = count()
-        self._deferred: list[_Walker] = []
+        self._deferred: list[Walker] = []
         for rule in plan:
             self._admit(rule)
 
@@ -152,7 +90,7 @@ class Schedule:
 
     def due(self) -> float | None:
         """When `tick` should be called next, if nothing passes before."""
-        return self._timers[0][0] / _NS if self._timers else None
+        return self._timers[0][0] / NS if self._timers else None
 
     def tick(self, now: float) -> list[Firing]:
         """What has come due."""
@@ -190,7 +128,7 @@ class Schedule:
 
     def _happened(self, name: str, now: int) -> list[Firing]:
         walkers = self._watching.pop(name, [])
-        arrived: list[_Walker] = []
+        arrived: list[Walker] = []
         for walker in walkers:
             walker.left -= 1
             (self._watching.setdefault(name, []) if walker.left else arrived).append(walker)
@@ -198,9 +136,9 @@ class Schedule:
 
     def _sent(self, size: int, now: int) -> list[Firing]:
         walkers, self._measuring = self._measuring, []
-        arrived: list[_Walker] = []
+        arrived: list[Walker] = []
         for walker in walkers:
-            if isinstance(walker.waits[0], _Reached):
+            if isinstance(walker.waits[0], Reached):
                 there = self._position.offset >= walker.waits[0].offset
             else:
                 walker.left -= size
@@ -218,9 +156,9 @@ class Schedule:
 
     # ------------------------------------------------------------------ walkers
 
-    def _enrol(self, rule: Rule) -> _Running:
+    def _enrol(self, rule: Rule) -> Running:
         # The draws of one rule must not depend on what happens to the others.
-        running = _Running(rule, Random(self._rng.getrandbits(64)))  # noqa: S311
+        running = Running(rule, Random(self._rng.getrandbits(64)))  # noqa: S311
         self._running.append(running)
         return running
 
@@ -228,21 +166,21 @@ class Schedule:
         """Sends off the first walker of a rule of the plan."""
         number = len(self._running)
         running = self._enrol(rule)
-        waits: tuple[_Wait, ...] = rule.head.waits or (Elapsed(running.pause()),)
+        waits: tuple[AnyWait, ...] = rule.head.waits or (Elapsed(running.pause()),)
         match waits[0]:
             case Elapsed():
                 waits = (Seen(CONN), *waits)
             case SentBytes(size):
-                waits = (_Reached(size), *waits[1:])
+                waits = (Reached(size), *waits[1:])
             case SentAudio(ns):
-                waits = (_Reached(self._bytes(ns)), *waits[1:])
+                waits = (Reached(self._bytes(ns)), *waits[1:])
         self._wait(self._head(number, waits))
 
-    def _head(self, number: int, waits: tuple[_Wait, ...]) -> _Walker:
+    def _head(self, number: int, waits: tuple[AnyWait, ...]) -> Walker:
         repeat = self._running[number].rule.repeat
-        return _Walker(number, 0, waits, again=repeat is not None and repeat.period is None)
+        return Walker(number, 0, waits, again=repeat is not None and repeat.period is None)
 
-    def _wait(self, walker: _Walker) -> None:
+    def _wait(self, walker: Walker) -> None:
         """Puts a walker where it waits for an event or for audio."""
         match walker.waits[0]:
             case Seen(name, n):
@@ -254,10 +192,10 @@ class Schedule:
             case SentAudio(ns):
                 walker.left = self._bytes(ns)
                 self._measuring.append(walker)
-            case _Reached():
+            case Reached():
                 self._measuring.append(walker)
 
-    def _passed(self, walker: _Walker, now: int) -> list[Firing]:
+    def _passed(self, walker: Walker, now: int) -> list[Firing]:
         """A walker's first wait is over, by something that happened now."""
         first, *rest = walker.waits
         if walker.again and isinstance(first, Seen):
@@ -269,7 +207,7 @@ class Schedule:
         walker.waits = tuple(rest)
         return self._go_on(walker, now, now)
 
-    def _go_on(self, walker: _Walker, at: int, now: int) -> list[Firing]:
+    def _go_on(self, walker: Walker, at: int, now: int) -> list[Firing]:
         """Sends a walker to its next wait, which counts from `at`, or lets it fire."""
         if not walker.waits:
             return self._arrive(walker, at, now)
@@ -281,16 +219,16 @@ class Schedule:
             self._wait(walker)
         return []
 
-    def _set_timer(self, walker: _Walker, due: int) -> None:
+    def _set_timer(self, walker: Walker, due: int) -> None:
         heapq.heappush(self._timers, (due, next(self._order), walker))
 
-    def _arrive(self, walker: _Walker, at: int, now: int) -> list[Firing]:
+    def _arrive(self, walker: Walker, at: int, now: int) -> list[Firing]:
         """A walker has nothing more to wait for since `at`."""
         running = self._running[walker.rule]
         if walker.step == 0 and running.repeat.period is not None:
             due = at + running.pause()
             if not running.over(walker.turn + 1, due):
-                self._set_timer(_Walker(walker.rule, 0, (), walker.turn + 1), due)
+                self._set_timer(Walker(walker.rule, 0, (), walker.turn + 1), due)
         step = running.rule.steps[walker.step]
         if step.fault.spec.scope is Scope.CONNECTION and not self._position.alive:
             pending = ((other.rule, other.step) for other in self._deferred)
@@ -299,7 +237,7 @@ class Schedule:
             return []
         return self._fire(walker, now)
 
-    def _fire(self, walker: _Walker, now: int) -> list[Firing]:
+    def _fire(self, walker: Walker, now: int) -> list[Firing]:
         running = self._running[walker.rule]
         if running.over(walker.turn, now):
             return []
@@ -309,9 +247,9 @@ class Schedule:
         following = walker.step + 1
         if following == len(steps):
             return [firing]
-        follower = _Walker(walker.rule, following, steps[following].waits, walker.turn)
+        follower = Walker(walker.rule, following, steps[following].waits, walker.turn)
         return [firing, *self._go_on(follower, now, now)]
 
     def _bytes(self, ns: int) -> int:
         """Bytes of `ns` of audio, rounded up."""
-        return -(-ns * self._bytes_per_second // _NS)
+        return -(-ns * self._bytes_per_second // NS)
