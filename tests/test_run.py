@@ -124,9 +124,7 @@ def test_standard_input_and_several_formats_of_the_session(
     assert summary["audio"]["lost_bytes"] == 0
 
 
-def test_ctrl_c_ends_the_session_and_still_reports(
-    recording: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_the_session_and_still_reports(recording: Path, tmp_path: Path) -> None:
     """One Ctrl-C stops the audio, waits for the session's end and sums up what was played. As in
     a terminal, the whole process group hears it."""
     process = start("run", recording, "--loop", "forever", "--recognizer", "silent", cwd=tmp_path)
