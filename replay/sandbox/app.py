@@ -21,7 +21,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from replay.errors import ReplayError
-from replay.sandbox.hub import ApiError, Entry, Sandbox, request_id
+from replay.sandbox.hub import ApiError, Sandbox
+from replay.sandbox.jobs import Entry, request_id
 from replay.sandbox.store import Store
 from replay.wire import http
 from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList

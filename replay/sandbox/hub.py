@@ -7,7 +7,6 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ import trio
 
 from replay.audio import AudioFormat
 from replay.errors import MachineError, ReplayError
-from replay.sandbox import result
+from replay.sandbox import jobs
 from replay.sandbox.defects import flaws
+from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
 from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
@@ -26,8 +26,7 @@ from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
 from replay.wire.config import REGIONS, SessionConfig, problems
-from replay.wire.http import Job, JobFile, JobResult
-from replay.wire.messages import FinalResult
+from replay.wire.http import Job
 
 _log = logging.getLogger(__name__)
 
@@ -44,35 +43,6 @@ class ApiError(ReplayError):
         super().__init__(message)
         self.status = status
         self.validation = validation
-
-
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """A session and what is known of it beside its audio and its words."""
-
-    live: Session
-    created: datetime
-
-    @property
-    def token(self) -> str:
-        return self.live.row.token
-
-    @property
-    def created_at(self) -> str:
-        return self.live.row.created
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        given = self.live.config.custom_metadata
-        return given if isinstance(given, dict) else None
-
-    @property
-    def status(self) -> str:
-        if self.live.failure:
-            return "error"
-        if self.live.stage is Stage.WAITING:
-            return "queued"
-        return "done" if self.live.stage in (Stage.CONCLUDED, Stage.OVER) else "processing"
 
 
 class Sandbox:
@@ -227,51 +197,9 @@ class Sandbox:
             for entry in self._entries.values():
                 nursery.start_soon(entry.live.go_away)
 
-    def job(self, entry: Entry, *, whole: bool = True) -> Job:
-        """What `GET /v2/live/{id}` tells. `whole`: with the result."""
-        live = entry.live
-        done = entry.status == "done"
-        params = msgspec.to_builtins(live.config)
-        params.pop("custom_metadata", None)
-        return Job(
-            id=live.id,
-            request_id=request_id(live.id),
-            version=2,
-            status=entry.status,
-            created_at=entry.created_at,
-            post_session_metadata=entry.live.row.post_metadata,
-            completed_at=live.row.ended_at,
-            custom_metadata=entry.metadata,
-            error_code=500 if live.failure else None,
-            file=self._file(entry) if done else None,
-            request_params=params,
-            result=self._result(live) if done and whole else None,
-        )
-
-    def _file(self, entry: Entry) -> JobFile:
-        live = entry.live
-        return JobFile(
-            id=live.id,
-            filename=f"{live.id}.wav",
-            audio_duration=live.store.seconds,
-            number_of_channels=live.config.channels,
-        )
-
-    def _result(self, live: Session) -> JobResult:
-        assert live.result is not None
-        final: FinalResult = result.final_result(
-            result.transcription(live.store.utterances()), live.result
-        )
-        return JobResult(
-            metadata=final.metadata,
-            transcription=final.transcription,
-            messages=live.store.messages(),
-        )
-
-
-def request_id(job_id: str) -> str:
-    """The id under which the service speaks of a request about this job."""
-    return f"G-{job_id.split('-', maxsplit=1)[0]}"
+    def job(self, entry: Entry) -> Job:
+        """What `GET /v2/live/{id}` tells."""
+        return jobs.job(entry)
 
 
 @contextmanager
