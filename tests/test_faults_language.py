@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from fractions import Fraction
@@ -101,6 +102,20 @@ def test_every_rule_has_a_text_that_reads_back(rule: Rule) -> None:
 def test_every_fault_has_a_text_that_reads_back(fault: Fault) -> None:
     """Values survive being written, in every unit and with every quotation mark."""
     assert parse_fault(str(fault)) == fault
+
+
+def test_a_fault_tells_its_values() -> None:
+    """Durations in seconds, infinite for forever; numbers, words; no direction where none is."""
+    hold, blackhole = parse_fault("hold(up, 300ms)"), parse_fault("blackhole(down)")
+    assert (hold.seconds(), hold.direction) == (0.3, "up")
+    assert (blackhole.seconds(), blackhole.direction) == (math.inf, "down")
+    reject = parse_fault("reject(429, on=post)")
+    assert (reject.number("status"), reject.get("retry_after"), reject.word("on")) == (
+        429, None, "post"
+    )  # fmt: skip
+    assert (reject.direction, reject.spec.lasting) == ("", True)
+    with pytest.raises(KeyError):
+        reject.get("dir")
 
 
 # ------------------------------------------------------------------ whatever comes in

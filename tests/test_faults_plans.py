@@ -187,6 +187,7 @@ def entries(stage: Stage) -> list[journal.Entry]:
             text=str(firing.fault),
             fault=firing.fault.kind,
             connection=firing.at.connection,
+            direction=firing.fault.direction,
             at=firing.at.as_dict(),
         )
         for at, firing in stage.seen

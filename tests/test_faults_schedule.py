@@ -253,10 +253,14 @@ def test_rules_draw_independently() -> None:
     assert len(beside.fired) > len(alone.fired)
 
 
-def test_a_plan_of_hours_costs_little_per_frame() -> None:
-    """Ten thousand rules in waiting: a frame looks only at those that wait for it."""
-    machine = schedule(*(f"twin @ {second}s" for second in range(100, 10_100)))
+def test_many_rules_fire_each_at_its_own_moment() -> None:
+    """Three thousand rules in one session, given backwards: each fires once, in order."""
+    texts = [f"twin @ {which}" for k in range(1000, 0, -1) for which in (f"audio {k}s", f"ack#{k}")]
+    machine = schedule(*texts, *(f"twin @ {k}s" for k in range(1000, 0, -1)))
     machine.observe(e.ConnectionOpened(1), 0.0)
-    assert not machine._measuring
-    assert not any(machine._watching.values())
-    assert machine.due() == 100.0
+    for k in range(1, 1001):
+        assert len(machine.observe(e.AudioUp(1, RATE * (k - 1), RATE), k - 0.5)) == 1
+        assert len(machine.observe(e.AckDown(k, 0, 0), k - 0.5)) == 1
+        assert machine.due() == k
+        assert len(machine.tick(k)) == 1
+    assert machine.due() is None

@@ -285,6 +285,12 @@ class Fault:
     def spec(self) -> Kind:
         return KINDS[self.kind]
 
+    @property
+    def direction(self) -> str:
+        """up, down or both; "" where it has none."""
+        names = [param.name for param in self.spec.params]
+        return self.word("dir") if "dir" in names else ""
+
     def get(self, name: str) -> Value:
         """A parameter as it is kept: durations in ns, sizes in bytes.
 

@@ -25,9 +25,8 @@ AnyWait = Wait | Reached
 class Walker:
     """On its way to one firing of one step.
 
-    `waits`: those still ahead; `left`: what is left of the first of them (events, or bytes);
-    `turn`: which firing of the rule this leads to, from 1; `again`: a walker for the next turn is
-    owed as soon as the first wait is over.
+    `waits`: those still ahead; `turn`: which firing of the rule this leads to, from 1; `again`: a
+    walker for the next turn is owed as soon as the first wait is over.
     """
 
     rule: int
@@ -35,7 +34,6 @@ class Walker:
     waits: tuple[AnyWait, ...]
     turn: int = 1
     again: bool = False
-    left: int = 0
 
 
 @dataclass(slots=True)

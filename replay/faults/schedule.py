@@ -10,6 +10,7 @@ not lost in an outage.
 from __future__ import annotations
 
 import heapq
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
@@ -45,6 +46,12 @@ class Firing:
     at: Coordinates
 
 
+#: A count or an instant to be reached, the order of arrival among equals, and who waits.
+_Place = tuple[int, int, Walker]
+#: Bytes of audio that have come up, and how far they reach into the session's audio.
+_SENT, _OFFSET = "sent", "offset"
+
+
 class Schedule:
     """Says when each fault of a plan fires in one session. Times in seconds of any one clock; they
     are kept in whole nanoseconds, so that sums do not depend on the order of adding.
@@ -60,9 +67,9 @@ class Schedule:
         self._position = Position()
         self._moment = ""  # what happens right now, by its name
         self._running: list[Running] = []
-        self._watching: dict[str, list[Walker]] = {}
-        self._measuring: list[Walker] = []
-        self._timers: list[tuple[int, int, Walker]] = []
+        self._counts: Counter[str] = Counter()
+        self._gates: defaultdict[str, list[_Place]] = defaultdict(list)
+        self._timers: list[_Place] = []
         self._order = count()
         self._deferred: list[Walker] = []
         for rule in plan:
@@ -127,23 +134,20 @@ class Schedule:
         return [firing for walker in waiting for firing in self._fire(walker, now)]
 
     def _happened(self, name: str, now: int) -> list[Firing]:
-        walkers = self._watching.pop(name, [])
-        arrived: list[Walker] = []
-        for walker in walkers:
-            walker.left -= 1
-            (self._watching.setdefault(name, []) if walker.left else arrived).append(walker)
-        return [firing for walker in arrived for firing in self._passed(walker, now)]
+        self._counts[name] += 1
+        return self._open_gate(name, now)
 
     def _sent(self, size: int, now: int) -> list[Firing]:
-        walkers, self._measuring = self._measuring, []
+        self._counts[_SENT] += size
+        self._counts[_OFFSET] = self._position.offset
+        return self._open_gate(_SENT, now) + self._open_gate(_OFFSET, now)
+
+    def _open_gate(self, name: str, now: int) -> list[Firing]:
+        """Lets go on who waited for a count that is reached."""
+        gate, count = self._gates[name], self._counts[name]
         arrived: list[Walker] = []
-        for walker in walkers:
-            if isinstance(walker.waits[0], Reached):
-                there = self._position.offset >= walker.waits[0].offset
-            else:
-                walker.left -= size
-                there = walker.left <= 0
-            (arrived if there else self._measuring).append(walker)
+        while gate and gate[0][0] <= count:
+            arrived.append(heapq.heappop(gate)[2])
         return [firing for walker in arrived for firing in self._passed(walker, now)]
 
     def _settle(self, now: int) -> list[Firing]:
@@ -184,16 +188,16 @@ class Schedule:
         """Puts a walker where it waits for an event or for audio."""
         match walker.waits[0]:
             case Seen(name, n):
-                walker.left = n
-                self._watching.setdefault(name, []).append(walker)
+                self._put(walker, name, self._counts[name] + n)
             case SentBytes(size):
-                walker.left = size
-                self._measuring.append(walker)
+                self._put(walker, _SENT, self._counts[_SENT] + size)
             case SentAudio(ns):
-                walker.left = self._bytes(ns)
-                self._measuring.append(walker)
-            case Reached():
-                self._measuring.append(walker)
+                self._put(walker, _SENT, self._counts[_SENT] + self._bytes(ns))
+            case Reached(offset):
+                self._put(walker, _OFFSET, offset)
+
+    def _put(self, walker: Walker, gate: str, count: int) -> None:
+        heapq.heappush(self._gates[gate], (count, next(self._order), walker))
 
     def _passed(self, walker: Walker, now: int) -> list[Firing]:
         """A walker's first wait is over, by something that happened now."""
