@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from replay.cli.options import target_from, target_options
+from replay.cli.types import PAIR
 from replay.errors import ReplayError, UsageError
 from replay.recorder import cannot_write
 from replay.target import open_target
 from replay.transport.http import HttpService
-from replay.wire.http import Job, JobList
+from replay.wire.http import Job, JobList, metadata_params
 
 T = TypeVar("T")
 
@@ -47,13 +48,18 @@ def _ask(options: dict[str, Any], question: Callable[[HttpService], Awaitable[T]
 @click.option(
     "--status", multiple=True, type=click.Choice(["queued", "processing", "done", "error"])
 )
-@click.option("--before", "before_date", metavar="DATE", help="ISO 8601.")
-@click.option("--after", "after_date", metavar="DATE", help="ISO 8601.")
+@click.option("--date", metavar="DAY", help="Of this day: 2026-11-23.")
+@click.option("--before", "before_date", metavar="DATE", help="Opened before: ISO 8601.")
+@click.option("--after", "after_date", metavar="DATE", help="Opened after: ISO 8601.")
+@click.option(
+    "--metadata", type=PAIR, multiple=True, metavar="KEY=VALUE", help="With this custom metadata."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer.")
 def list_jobs(as_json: bool, **options: Any) -> None:
     """The newest sessions first."""
-    names = ("limit", "offset", "status", "before_date", "after_date")
+    names = ("limit", "offset", "status", "date", "before_date", "after_date")
     params = {name: options[name] for name in names if options[name]}
+    params |= metadata_params(options["metadata"])
     page = _ask(options, lambda service: service.jobs(params))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(page), indent=2))

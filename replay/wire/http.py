@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -22,6 +23,11 @@ def job_path(job_id: str) -> str:
 
 def file_path(job_id: str) -> str:
     return f"{job_path(job_id)}/file"
+
+
+def metadata_params(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Query parameters that choose jobs by their custom metadata, in the form the SDKs send."""
+    return {f"custom_metadata[{key}]": value for key, value in pairs}
 
 
 class InitAnswer(Struct, kw_only=True):
