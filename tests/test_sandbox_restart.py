@@ -383,6 +383,7 @@ async def test_killed_and_restarted(tmp_path: Path) -> None:
     sessions: dict[int, LiveSession] = {}
     finals: dict[int, list[str]] = {n: [] for n in range(SESSIONS)}
     recorded: dict[int, bytes] = {}
+    opened, spared = trio.Semaphore(0), trio.Event()
 
     async def play(number: int) -> None:
         audio, size = numbered(number), SECOND // 10
@@ -391,6 +392,8 @@ async def test_killed_and_restarted(tmp_path: Path) -> None:
             open_session(service, {"endpointing": 0.15}) as session,
         ):
             sessions[number] = session
+            await session.wait_opened()
+            opened.release()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(listen, number, session)
                 began = trio.current_time() + number * 0.013
@@ -398,6 +401,7 @@ async def test_killed_and_restarted(tmp_path: Path) -> None:
                     await trio.sleep_until(began + (k + 1) * 0.1)
                     await session.send(audio[k * size : (k + 1) * size])
                 session.stop()
+            await spared.wait()
             with (tmp_path / f"{number}.wav").open("w+b") as file:
                 await session.download(file)
                 file.seek(HEADER_BYTES)
@@ -412,10 +416,13 @@ async def test_killed_and_restarted(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             for number in range(SESSIONS):
                 nursery.start_soon(play, number)
+            for _ in range(SESSIONS):
+                await opened.acquire()
             for kill in range(KILLS):
                 await trio.sleep(0.5 + kill * 0.07)
                 await target.kill()
                 await target.start()
+            spared.set()
     await target.kill()
     for number, session in sessions.items():
         assert session.ended is not None
