@@ -108,9 +108,9 @@ def test_live_streams_give_the_words(sandbox: str, tmp_path: Path) -> None:
     folder.mkdir()
     hls = {"hls_time": "1", "hls_list_size": "0", "hls_flags": "temp_file"}
     senders = {
-        "udp": partial(send, f"{udp}?pkt_size=1316", "mpegts", 8, options={"flush_packets": "1"}),
-        "rtsp": partial(send, rtsp, "rtsp", 8, options={"rtsp_transport": "tcp"}),
-        "hls": partial(send, f"{folder}/live.m3u8", "hls", 8, options=hls),
+        "udp": partial(send, f"{udp}?pkt_size=1316", "mpegts", 10, options={"flush_packets": "1"}),
+        "rtsp": partial(send, rtsp, "rtsp", 10, options={"rtsp_transport": "tcp"}),
+        "hls": partial(send, f"{folder}/live.m3u8", "hls", 10, options=hls),
     }
     summaries: dict[str, dict[str, Any]] = {}
 
@@ -133,4 +133,5 @@ def test_live_streams_give_the_words(sandbox: str, tmp_path: Path) -> None:
         summary = summaries[name]
         assert summary["pacing"]["phase"] == "arrival", name
         assert summary["session"]["outcome"] == "complete", name
-        assert "coming to the meeting today" in summary["transcript"]["text"].lower(), name
+        # Somebody who tunes in late misses the beginning.
+        assert "fresh coffee and cold water here" in summary["transcript"]["text"].lower(), name

@@ -85,7 +85,7 @@ async def test_a_start_past_the_end_is_refused() -> None:
     """The line says how long the recording is."""
     for suffix in ("wav", "ogg"):
         line = await refusal(MORNING.with_suffix(f".{suffix}"), start=60.0)
-        assert "cannot start at 60 s, it lasts only 9.0" in line
+        assert "cannot start at 60 s, it lasts only 9." in line
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,8 @@ async def test_half_a_file_plays_its_half_and_says_so(tmp_path: Path, suffix: st
     assert broken.detail.startswith(f"half.{suffix}: ")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "words"),
-    [("flac", "s of 9.02 s could be decoded"), ("m4a", "could not be decoded, from 4.")],
-)
-async def test_damage_in_the_middle_is_played_around(
-    tmp_path: Path, suffix: str, words: str
-) -> None:
+@pytest.mark.parametrize("suffix", ["flac", "m4a"])
+async def test_damage_in_the_middle_is_played_around(tmp_path: Path, suffix: str) -> None:
     """Packets that cannot be decoded are left out; what follows them is played."""
     data = bytearray(MORNING.with_suffix(f".{suffix}").read_bytes())
     middle = len(data) // 2
@@ -137,7 +132,7 @@ async def test_damage_in_the_middle_is_played_around(
     assert len(got) > 250_000
     [broken] = events
     assert broken.event == "broken"
-    assert words in broken.detail
+    assert "could not be decoded, from 4." in broken.detail
 
 
 async def test_a_header_without_its_container_is_refused(tmp_path: Path) -> None:
