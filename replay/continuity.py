@@ -9,20 +9,18 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from replay import journal
 from replay.bytediff import Bytes, runs
-from replay.outages import losses
-from replay.timeline import Timeline
-from replay.wire.messages import Malformed
 
-_NS_PER_MS = 1e6
-
-Kind = Literal["lost", "repeated", "reordered", "garbage"]
+Kind = Literal["lost", "repeated", "reordered", "garbage", "shifted"]
 Severity = Literal["error", "warning", "info"]
+Basis = Literal["played", "counter", "merged"]
 
 
 class Range(Struct, kw_only=True):
-    """`size` bytes from `offset` of the sent audio (None for garbage), at `at` of the recording."""
+    """`size` bytes from `offset` of the sent audio (None for garbage), at `at` of the recording.
+
+    `shifted`: the bytes are there, but begin within a sample, so that they sound like noise.
+    """
 
     kind: Kind
     offset: int | None
@@ -43,8 +41,10 @@ class Comparison(Struct, kw_only=True):
     """What became of the sent audio, in bytes.
 
     lost: sent and not recorded. repeated: recorded again. reordered: recorded once, but after
-    what followed it. garbage: recorded and never sent. `misaligned`: a seam moves the samples'
-    bytes against each other, so that what follows is noise.
+    what followed it. garbage: recorded and never sent. shifted: a seam moves the samples' bytes
+    against each other, so that what follows is noise; such bytes are not missing. `basis`: what
+    is taken for the audio that should be there: as it was played, counted, or put together from
+    the connections of a client that was not ours.
     """
 
     sent_bytes: int
@@ -53,8 +53,13 @@ class Comparison(Struct, kw_only=True):
     repeated_bytes: int = 0
     reordered_bytes: int = 0
     garbage_bytes: int = 0
-    misaligned: bool = False
+    shifted_bytes: int = 0
+    basis: Basis = "played"
     ranges: list[Range]
+
+    @property
+    def misaligned(self) -> bool:
+        return self.shifted_bytes > 0
 
     @property
     def same(self) -> bool:
@@ -62,14 +67,19 @@ class Comparison(Struct, kw_only=True):
 
 
 def compare(
-    sent: bytes | bytearray | memoryview, recorded: bytes | bytearray | memoryview, frame_bytes: int
+    sent: bytes | bytearray | memoryview,
+    recorded: bytes | bytearray | memoryview,
+    frame_bytes: int,
+    basis: Basis = "played",
 ) -> Comparison:
     """Explain `recorded` by `sent`, both without headers, with few edits and in linear time.
 
     Where bytes repeat each other (silence) the place of an edit is ambiguous, its size is not.
     """
     ours, theirs = (np.frombuffer(data, dtype=np.uint8) for data in (sent, recorded))
-    return _Account(ours, theirs, frame_bytes).comparison
+    comparison = _Account(ours, theirs, frame_bytes).comparison
+    comparison.basis = basis
+    return comparison
 
 
 class _Account:
@@ -82,13 +92,13 @@ class _Account:
         self._ends: list[int] = []
         # Where the recording goes on after each gap in the sent audio.
         self._seams: dict[int, int] = {}
-        misaligned = False
         reached = 0
         for run in runs(sent, recorded):
             self._add("garbage", None, run.at - reached, reached)
             self._seams.setdefault(run.offset, run.at)
             self._record(run.offset, run.offset + run.size, run.at)
-            misaligned |= (run.offset - run.at) % frame_bytes != 0
+            if (run.offset - run.at) % frame_bytes:
+                self._add("shifted", run.offset, run.size, run.at)
             reached = run.at + run.size
         self._add("garbage", None, len(recorded) - reached, reached)
         self._lost(len(sent), len(recorded))
@@ -99,7 +109,7 @@ class _Account:
             repeated_bytes=self._total("repeated"),
             reordered_bytes=self._total("reordered"),
             garbage_bytes=self._total("garbage"),
-            misaligned=misaligned,
+            shifted_bytes=self._total("shifted"),
             ranges=self._ranges,
         )
 
@@ -135,79 +145,3 @@ class _Account:
 
     def _total(self, kind: Kind) -> int:
         return sum(each.size for each in self._ranges if each.kind == kind)
-
-
-def window_bytes(timeline: Timeline) -> int:
-    """Most that may be recorded twice: what was in flight when connections broke.
-
-    Audio that the service recorded and could not acknowledge before a cut has to be sent again.
-    """
-    return sum(lost.unacked for lost in losses(timeline))
-
-
-def findings(timeline: Timeline, comparison: Comparison | None) -> list[Finding]:
-    """What broke an expectation: as seen while it happened, and as the recording shows."""
-    found = [
-        Finding(
-            invariant=seen.invariant,
-            severity=seen.severity,
-            detail=seen.detail,
-            at={"t_ms": round(seen.t / _NS_PER_MS, 3), **seen.at},
-        )
-        for seen in timeline.all(journal.Observation)
-    ]
-    found += [
-        Finding(
-            invariant="E1",
-            severity="warning",
-            detail=f"a message broke the schema: {heard.message.reason}",
-            at={"t_ms": round(heard.t / _NS_PER_MS, 3), "connection": heard.connection},
-        )
-        for heard in timeline.heard
-        if isinstance(heard.message, Malformed)
-    ]
-    if comparison is not None:
-        found += _recording(timeline, comparison)
-    return found
-
-
-def _recording(timeline: Timeline, comparison: Comparison) -> list[Finding]:
-    window = window_bytes(timeline)
-    lost, extra = comparison.lost_bytes, comparison.repeated_bytes
-    checks: list[tuple[bool, str, Severity, str]] = [
-        (lost > 0, "A1", "error", f"{_amount(timeline, lost)} sent and not recorded"),
-        (
-            comparison.garbage_bytes > 0,
-            "A1",
-            "error",
-            f"{_amount(timeline, comparison.garbage_bytes)} recorded and never sent",
-        ),
-        (
-            extra > window,
-            "A2",
-            "error",
-            f"{_amount(timeline, extra)} recorded again; at most {window} bytes were in flight",
-        ),
-        (
-            0 < extra <= window,
-            "A2",
-            "info",
-            f"{_amount(timeline, extra)} recorded again, within the {window} in flight",
-        ),
-        (
-            comparison.reordered_bytes > 0,
-            "A4",
-            "error",
-            f"{_amount(timeline, comparison.reordered_bytes)} recorded out of order",
-        ),
-        (comparison.misaligned, "A5", "error", "a seam in the recording cuts through a sample"),
-    ]
-    return [
-        Finding(invariant=invariant, severity=severity, detail=detail)
-        for broken, invariant, severity, detail in checks
-        if broken
-    ]
-
-
-def _amount(timeline: Timeline, size: int) -> str:
-    return f"{size} bytes ({timeline.format.seconds(size) * 1e3:.1f} ms)"

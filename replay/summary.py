@@ -6,13 +6,12 @@ measurement. Fail takes evidence. Everything in between is unknown.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from replay import (
-    continuity,
     journal,
     latency,
     outages,
@@ -24,11 +23,18 @@ from replay import (
     validity,
 )
 from replay.continuity import Comparison, Finding, Range
+from replay.errors import FaultSyntaxError
+from replay.faults import tally
+from replay.judge import Case, Limits, Outcome, State, findings, judge
 from replay.timeline import Timeline
-from replay.wire.http import Job, redact
+from replay.wire.http import redact
 from replay.wire.messages import PostFinalTranscript, PostTranscript
 
 SCHEMA = 1
+
+_NS_PER_MS = 1e6
+#: Without an answer to these a run proves nothing of what it was made for.
+_MUST_BE_KNOWN = ("V1", "T1")
 
 Verdict = Literal["pass", "fail", "unknown"]
 
@@ -58,10 +64,25 @@ class Audio(Struct, kw_only=True):
     ranges: list[Range] = msgspec.field(default_factory=list)
 
 
+class FaultEvent(Struct, kw_only=True):
+    """One fault that fired. `t_ms`: since the journal's origin; `at`: where in the session."""
+
+    fault: str
+    t_ms: float
+    until_ms: float | None
+    connection: int
+    direction: str
+    at: dict[str, int | float | str]
+
+
 class Faults(Struct, kw_only=True):
+    """`asked`: how many should have fired, as far as that does not depend on the session's
+    length; `missed`: the rules of which too few did."""
+
     asked: int = 0
     fired: int = 0
-    events: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    missed: list[str] = msgspec.field(default_factory=list)
+    events: list[FaultEvent] = msgspec.field(default_factory=list)
 
 
 class Session(Struct, kw_only=True):
@@ -78,7 +99,10 @@ class Session(Struct, kw_only=True):
 
 
 class Summary(Struct, kw_only=True):
-    """Everything `summary.json` holds. Times in ms; audio in bytes and seconds."""
+    """Everything `summary.json` holds. Times in ms; audio in bytes and seconds.
+
+    `invariants`: what came of each, by its id.
+    """
 
     schema: int = SCHEMA
     replay_version: str
@@ -97,12 +121,17 @@ class Summary(Struct, kw_only=True):
     faults: Faults
     session: Session
     resources: resources.Resources
+    invariants: dict[str, State]
     findings: list[Finding]
 
 
-def summarise(timeline: Timeline, comparison: Comparison | None) -> Summary:
+def summarise(
+    timeline: Timeline, comparison: Comparison | None, limits: Limits | None = None
+) -> Summary:
     """Fold a run; `comparison` is of the audio sent with the recording, if there is one."""
     header = timeline.header
+    case = Case(timeline, comparison, limits or Limits())
+    outcomes = judge(case)
     spoken = utterances.gather(timeline)
     late = latency.measure(timeline, spoken)
     summary = Summary(
@@ -123,13 +152,38 @@ def summarise(timeline: Timeline, comparison: Comparison | None) -> Summary:
         audio=_audio(timeline, comparison),
         transcript=transcript.measure(timeline, spoken),
         outages=outages.measure(timeline, spoken),
-        faults=Faults(),
-        session=_session(timeline),
+        faults=_faults(case),
+        session=_session(case),
         resources=resources.measure(timeline),
-        findings=continuity.findings(timeline, comparison),
+        invariants={name: outcome.state for name, outcome in outcomes.items()},
+        findings=findings(case, outcomes),
     )
-    summary.verdict, summary.reasons = _verdict(timeline, summary)
+    summary.verdict, summary.reasons = _verdict(case, outcomes, summary)
     return summary
+
+
+def _faults(case: Case) -> Faults:
+    planned = case.timeline.all(journal.FaultPlanned)
+    try:
+        lines = tally([*planned, *case.fired])
+    except FaultSyntaxError:
+        lines = []
+    return Faults(
+        asked=sum(line.asked or 1 for line in lines),
+        fired=len(case.fired),
+        missed=[line.text for line in lines if line.missed],
+        events=[
+            FaultEvent(
+                fault=each.text,
+                t_ms=round(each.t / _NS_PER_MS, 3),
+                until_ms=None if each.until is None else round(each.until / _NS_PER_MS, 3),
+                connection=each.connection,
+                direction=each.direction,
+                at=each.at,
+            )
+            for each in case.fired
+        ],
+    )
 
 
 def _audio(timeline: Timeline, comparison: Comparison | None) -> Audio:
@@ -144,16 +198,16 @@ def _audio(timeline: Timeline, comparison: Comparison | None) -> Audio:
     return audio
 
 
-def _session(timeline: Timeline) -> Session:
+def _session(case: Case) -> Session:
+    timeline, job = case.timeline, case.job
     opened = [init for init in timeline.all(journal.Init) if init.id]
-    job = _job(timeline)
     ended = timeline.final(journal.Ended)
     lost = timeline.final(journal.Lost)
     connections = {entry.connection for entry in timeline.all(journal.Connected)}
     processed = [*timeline.messages(PostTranscript), *timeline.messages(PostFinalTranscript)]
     return Session(
         id=opened[-1].id if opened else job.id if job else "",
-        outcome=ended.outcome if ended else None,
+        outcome=ended.outcome if ended else "complete" if case.complete else None,
         status=job.status if job else None,
         close_code=ended.code if ended and ended.code else lost.code if lost else None,
         reconnects=max(len(connections) - 1, 0),
@@ -163,29 +217,21 @@ def _session(timeline: Timeline) -> Session:
     )
 
 
-def _job(timeline: Timeline) -> Job | None:
-    result = timeline.final(journal.Result)
-    if result is None:
-        return None
-    try:
-        return msgspec.json.decode(result.body, type=Job)
-    except msgspec.DecodeError:
-        return None
-
-
-def _verdict(timeline: Timeline, summary: Summary) -> tuple[Verdict, list[str]]:
-    failed = _failures(timeline, summary)
+def _verdict(
+    case: Case, outcomes: dict[str, Outcome], summary: Summary
+) -> tuple[Verdict, list[str]]:
+    failed = _failures(case, summary)
     if failed:
         return "fail", failed
-    unsure = _doubts(timeline, summary)
+    unsure = _doubts(case, outcomes, summary)
     if unsure:
         return "unknown", unsure
     return "pass", []
 
 
-def _failures(timeline: Timeline, summary: Summary) -> list[str]:
+def _failures(case: Case, summary: Summary) -> list[str]:
     reasons = [each.detail for each in summary.findings if each.severity == "error"]
-    ended = timeline.final(journal.Ended)
+    ended = case.timeline.final(journal.Ended)
     if ended is not None and ended.outcome in ("gave_up", "refused", "timeout"):
         what = {"gave_up": "given up", "refused": "refused", "timeout": "never finished"}
         reasons.append(
@@ -196,7 +242,8 @@ def _failures(timeline: Timeline, summary: Summary) -> list[str]:
     return reasons
 
 
-def _doubts(timeline: Timeline, summary: Summary) -> list[str]:
+def _doubts(case: Case, outcomes: dict[str, Outcome], summary: Summary) -> list[str]:
+    timeline = case.timeline
     reasons = []
     if not timeline.finished:
         reasons.append("the journal was cut short")
@@ -209,6 +256,7 @@ def _doubts(timeline: Timeline, summary: Summary) -> list[str]:
     missing = summary.audio.sent_bytes - summary.audio.acked_bytes
     if summary.audio.recorded_bytes is None and missing > 0:
         reasons.append(f"{missing} bytes were not acknowledged, and no recording was fetched")
+    reasons += [outcomes[name].why for name in _MUST_BE_KNOWN if outcomes[name].state == "unknown"]
     if summary.validity.verdict == "invalid":
         reasons += summary.validity.reasons[:1]
     return reasons

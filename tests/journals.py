@@ -178,11 +178,27 @@ class Builder:
         data = {"id": name, "is_final": final, "utterance": body}
         return self.message(at, {"type": "transcript", "data": data}, connection)
 
-    def finish(self, at: float, *, fetched: bool = True, connection: int = 1) -> Builder:
-        """Stop at the end of the audio, end_session at `at`, close 1000, and the result."""
+    def finish(
+        self, at: float, *, fetched: bool = True, post: bool | None = None, connection: int = 1
+    ) -> Builder:
+        """Stop at the end of the audio, end_session at `at`, close 1000, and the result.
+
+        `post`: the final result comes over the connection too; as a rule when it is fetched.
+        """
         stop = self.seconds * 1000
         self.entries.append(j.StopAsked(t=ns(stop)))
         self.entries.append(j.StopSent(t=ns(stop), done=ns(stop), connection=connection))
+        if fetched if post is None else post:
+            result = {
+                "metadata": {
+                    "audio_duration": self.seconds,
+                    "number_of_distinct_channels": 1,
+                    "billing_time": self.seconds,
+                    "transcription_time": self.seconds,
+                },
+                "transcription": {"full_transcript": "", "languages": [], "utterances": []},
+            }
+            self.message(at, {"type": "post_final_transcript", "data": result}, connection)
         self.message(at, {"type": "end_session"}, connection)
         self.entries.append(j.Lost(t=ns(at + 1), connection=connection, code=1000, cause="closed"))
         self.entries.append(j.Ended(t=ns(at + 1), outcome="complete", code=1000))

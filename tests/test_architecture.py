@@ -23,7 +23,9 @@ FLOORS = {
     **dict.fromkeys(("errors", "audio", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
     **dict.fromkeys(("ledger", "pace", "policy", "session", "faults"), 1),
-    **dict.fromkeys(("align", "bytediff", "continuity", "latency", "outages", "pacing"), 1),
+    **dict.fromkeys(
+        ("judge", "align", "bytediff", "continuity", "latency", "outages", "pacing"), 1
+    ),
     **dict.fromkeys(("resources", "stability", "statistics", "summary", "timeline"), 1),
     **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
     # Rooms that own a piece of the outside world.
@@ -33,7 +35,7 @@ FLOORS = {
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "report"), 4),
+    **dict.fromkeys(("target", "run", "verify", "report"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
 }

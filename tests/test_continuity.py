@@ -9,9 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import Builder, Cut
 
-from replay.continuity import Comparison, compare, findings, window_bytes
+from replay.continuity import Comparison, Finding, compare
+from replay.judge import Case, judge, window_bytes
 
 NOISE = random.Random(1).randbytes(64_000)
+
+
+def findings(case: Case) -> list[Finding]:
+    return [finding for outcome in judge(case).values() for finding in outcome.findings]
 
 
 def amounts(found: Comparison) -> tuple[int, int, int, int]:
@@ -149,11 +154,11 @@ def test_a_long_recording_takes_linear_time() -> None:
 def test_repeats_within_the_window_are_no_failure() -> None:
     """What was in flight at a cut may be recorded twice; a byte more may not."""
     timeline = Builder().play([Cut(1210, 1905)]).finish(4600).timeline()
-    assert window_bytes(timeline) == 3200
+    assert window_bytes(Case(timeline)) == 3200
     audio = NOISE + NOISE
     for size, severity in ((3200, "info"), (3202, "error")):
         twice = audio[:40_000] + audio[40_000 - size :]
-        (found,) = findings(timeline, compare(audio, twice, 2))
+        (found,) = findings(Case(timeline, compare(audio, twice, 2)))
         assert (found.invariant, found.severity) == ("A2", severity)
 
 
@@ -162,5 +167,7 @@ def test_losses_and_strangers_are_failures() -> None:
     timeline = Builder().play().finish(4600).timeline()
     recorded = NOISE[:9000] + b"\x7f" + NOISE[9000:30_000] + NOISE[33_000:40_000]
     recorded += NOISE[30_000:31_000] + NOISE[40_000:]
-    found = {f.invariant + f.severity for f in findings(timeline, compare(NOISE, recorded, 2))}
+    found = {
+        f.invariant + f.severity for f in findings(Case(timeline, compare(NOISE, recorded, 2)))
+    }
     assert found == {"A1error", "A4error", "A5error"}

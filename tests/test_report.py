@@ -179,7 +179,7 @@ def test_elsewhere_every_line_is_a_name_and_a_value() -> None:
     text.show(judged(), console)
     lines = out.getvalue().splitlines()
     assert all(": " in line for line in lines)
-    assert lines[:2] == ["verdict: fail", "reason: 2 bytes (0.1 ms) sent and not recorded"]
+    assert lines[:2] == ["verdict: fail", "reason: 2 bytes (0.1 ms) sent and not recorded, from 12.000 s"]
     assert "latency.from_plan.final: n=2" in "\n".join(lines)
 
 

@@ -1,0 +1,220 @@
+"""What an invariant is asked about, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from replay import journal
+from replay.continuity import Comparison, Finding, Severity
+from replay.outages import losses
+from replay.timeline import Timeline
+from replay.wire.config import MessagesConfig
+from replay.wire.http import LIVE_PATH, Job
+from replay.wire.messages import EndSession, PostFinalTranscript
+
+_NS_PER_MS = 1e6
+NS = 1_000_000_000
+
+State = Literal["pass", "fail", "unknown", "not applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is still good enough. Seconds, unless it says otherwise.
+
+    Attributes:
+        repeats: audio recorded twice is allowed inside the window that was in flight (`window`),
+            or not at all (`strict`).
+        dead_path: a path on which nothing is acknowledged must be given up within so much, and
+            `slack` for what a clock and a chunk take.
+        outage: a client must go on trying for at least so much.
+        attempts_a_minute: connection attempts in any one minute.
+        end: from the stop to the end of the session.
+        blocked: how much later than elsewhere the producer may be while a connection is down.
+    """
+
+    repeats: Literal["window", "strict"] = "window"
+    dead_path: float = 5.0
+    slack: float = 1.5
+    outage: float = 30.0
+    attempts_a_minute: int = 60
+    end: float = 120.0
+    blocked: float = 0.25
+
+
+class Outcome(Struct, kw_only=True):
+    """What came of one invariant. `why`: the reason of a state that no finding explains."""
+
+    state: State
+    findings: list[Finding] = msgspec.field(default_factory=list)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to connect. `failed_at`: when it, or the connection it made, was over."""
+
+    t: int
+    connection: int
+    failed_at: int | None
+    opened_at: int | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One journal under judgement.
+
+    Attributes:
+        comparison: of what the client meant to say with the recording, if there is one.
+    """
+
+    timeline: Timeline
+    comparison: Comparison | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def foreign(self) -> bool:
+        """The journal is a proxy's, of a client that nobody here can look into."""
+        return self.timeline.header.vantage == "proxy"
+
+    @cached_property
+    def fired(self) -> list[journal.FaultFired]:
+        return self.timeline.all(journal.FaultFired)
+
+    @cached_property
+    def losses(self) -> list[journal.Lost]:
+        """The losses that interrupted the session."""
+        return losses(self.timeline)
+
+    @cached_property
+    def finished(self) -> bool:
+        """The service has told the client that everything is done."""
+        told = (EndSession, PostFinalTranscript)
+        return any(isinstance(heard.message, told) for heard in self.timeline.heard)
+
+    @property
+    def complete(self) -> bool:
+        """The session came to its proper end, for the client as well."""
+        ended = self.timeline.final(journal.Ended)
+        if ended is not None:
+            return ended.outcome in ("complete", "recovered")
+        return self.foreign and self.finished
+
+    @property
+    def interrupted(self) -> bool:
+        """The user, or a crash, put an end to the run."""
+        ended = self.timeline.final(journal.Ended)
+        by_user = bool(self.timeline.all(journal.Interrupted))
+        return (
+            by_user or not self.timeline.finished or bool(ended and ended.outcome == "interrupted")
+        )
+
+    @cached_property
+    def opened_here(self) -> bool:
+        """The session was opened in sight of this journal, so that its audio begins at 0."""
+        asked = any(init.id for init in self.timeline.all(journal.Init))
+        return asked or any(
+            each.method == "POST" and each.path == LIVE_PATH and each.status == 201
+            for each in self.timeline.all(journal.Http)
+        )
+
+    @cached_property
+    def wants(self) -> MessagesConfig:
+        """Which messages were asked for."""
+        asked = self.timeline.header.config.get("messages_config", {})
+        try:
+            return msgspec.convert(asked, MessagesConfig)
+        except msgspec.ValidationError:
+            return MessagesConfig()
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The job as it was fetched last."""
+        result = self.timeline.final(journal.Result)
+        if result is None:
+            return None
+        try:
+            return msgspec.json.decode(result.body, type=Job)
+        except msgspec.DecodeError:
+            return None
+
+    @cached_property
+    def attempts(self) -> list[Attempt]:
+        """Every attempt to connect, in order."""
+        return _attempts(self.timeline)
+
+    def faults(self, *kinds: str, upto: int | None = None, connection: int | None = None) -> bool:
+        """Has a fault of one of these kinds fired: not after `upto`, on this connection?"""
+        return any(
+            each.fault in kinds
+            and (upto is None or each.t <= upto)
+            and (connection is None or each.connection in (0, connection))
+            for each in self.fired
+        )
+
+    def finding(
+        self,
+        invariant: str,
+        severity: Severity,
+        detail: str,
+        t: int | None = None,
+        **at: float | str,
+    ) -> Finding:
+        """A finding. `t`: when, in journal time; `at`: where else."""
+        where: dict[str, int | float | str] = (
+            {} if t is None else {"t_ms": round(t / _NS_PER_MS, 3)}
+        )
+        return Finding(invariant=invariant, severity=severity, detail=detail, at={**where, **at})
+
+
+def judged(findings: Iterable[Finding]) -> Outcome:
+    """Failed if one of the findings is an error."""
+    found = list(findings)
+    failed = any(each.severity == "error" for each in found)
+    return Outcome(state="fail" if failed else "pass", findings=found)
+
+
+def unknown(why: str) -> Outcome:
+    return Outcome(state="unknown", why=why)
+
+
+def not_applicable(why: str) -> Outcome:
+    return Outcome(state="not applicable", why=why)
+
+
+Check = Callable[[Case], Outcome]
+
+
+def seconds(ns: float) -> str:
+    return f"{ns / NS:.2f} s"
+
+
+def _attempts(timeline: Timeline) -> list[Attempt]:
+    """From the attempts as they began; a proxy sees only how they went on."""
+    refused = {(e.connection, e.attempt): e for e in timeline.all(journal.ConnectRefused)}
+    opened = {(e.connection, e.attempt): e for e in timeline.all(journal.Connected)}
+    lost = {e.connection: e.t for e in timeline.all(journal.Lost)}
+    begun: list[tuple[int, int, int]] = [
+        (e.t, e.connection, e.attempt) for e in timeline.all(journal.Connecting)
+    ]
+    if not begun:
+        begun = sorted((e.t, *key) for key, e in [*refused.items(), *opened.items()])
+    found = []
+    for t, connection, number in begun:
+        no, yes = refused.get((connection, number)), opened.get((connection, number))
+        if yes is not None:
+            found.append(Attempt(t, connection, lost.get(connection), opened_at=yes.t))
+        elif no is not None:
+            found.append(Attempt(t, connection, no.t, None, no.status, no.retry_after, no.error))
+        else:
+            found.append(Attempt(t, connection, None))
+    return found

@@ -1,0 +1,175 @@
+"""T1 to T3: what was understood is told once, to the end, on one axis of time."""
+
+from __future__ import annotations
+
+from replay import journal
+from replay.continuity import Finding
+from replay.judge.case import Case, Outcome, judged, not_applicable, unknown
+from replay.judge.told import (
+    Final,
+    controls,
+    difference,
+    doubled,
+    filed,
+    missing,
+    once,
+    spread,
+    told,
+)
+from replay.wire.closing import NORMAL
+from replay.wire.messages import EndSession, PostFinalTranscript, PostTranscript, SpeechStart
+
+#: Times of one channel may overlap by so much, in seconds.
+_OVERLAP = 0.5
+_SHOWN = 40
+
+
+def t1(case: Case) -> Outcome:
+    if not case.wants.receive_final_transcripts:
+        return not_applicable("no finals were asked for")
+    finals = told(case.timeline)
+    findings = [*_said_again(case, finals), *_not_told(case, finals)]
+    held = controls(case.timeline)
+    if held:
+        against, unsure = _against_controls(case, once(finals), held)
+        findings += against
+        outcome = judged(findings)
+        if unsure and outcome.state == "pass":
+            outcome.state, outcome.why = "unknown", unsure
+        return outcome
+    if not finals and not findings:
+        return not_applicable("nothing was understood, and there is no control run")
+    return judged(findings)
+
+
+def _said_again(case: Case, finals: list[Final]) -> list[Finding]:
+    """Finals told twice, and names of utterances used twice."""
+    found = []
+    for earlier, later in doubled(finals):
+        text = f"final told twice: {_quote(later)}"
+        same = earlier.connection == later.connection
+        if not same:
+            text += ", again after a reconnection"
+        found.append(_about(case, "error" if same else "info", text, later))
+    names: dict[tuple[int, str], Final] = {}
+    for each in finals:
+        earlier = names.setdefault((each.channel, each.id), each)
+        if earlier.words != each.words:
+            text = f"two utterances are called {each.id}: {_quote(earlier)} and {_quote(each)}"
+            found.append(_about(case, "error", text, each))
+    return found
+
+
+def _not_told(case: Case, finals: list[Final]) -> list[Finding]:
+    """What the result has, and no final ever said."""
+    result = filed(case.timeline, case.job)
+    if result is None:
+        return []
+    gone = missing(result, finals)[0]
+    # Told while nobody could be reached any more: the result is the way that is left.
+    ended = case.timeline.final(journal.Ended)
+    fetched = ended is not None and ended.outcome == "recovered"
+    return [
+        _about(
+            case,
+            "info" if fetched else "error",
+            f"final never told, and recovered from the result: {_quote(each)}",
+            each,
+        )
+        for each in gone
+    ]
+
+
+def _against_controls(
+    case: Case, finals: list[Final], held: list[list[Final]]
+) -> tuple[list[Finding], str]:
+    """What the controls understood and this run did not, beyond what they differ in themselves."""
+    lost_bound, changed_bound, extra_bound = spread(held)
+    # The control that this run is most like: each of them is as good as another.
+    nearest = min(
+        (difference(control, finals) for control in held),
+        key=lambda each: (len(each.lost), len(each.extra), len(each.changed)),
+    )
+    result = filed(case.timeline, case.job) or []
+    gone = {id(each) for each in missing(nearest.lost, result)[0]}
+    findings = []
+    if len(nearest.lost) > lost_bound:
+        for each in nearest.lost:
+            how = "lost" if id(each) in gone else "lost on the way, and recovered from the result"
+            text = f"final that the control runs have was {how}: {_quote(each)}"
+            findings.append(_about(case, "error", text, each))
+    if len(nearest.extra) > extra_bound:
+        for each in nearest.extra:
+            text = f"final that no control run has: {_quote(each)}"
+            findings.append(_about(case, "warning", text, each))
+    more = len(nearest.changed) - changed_bound
+    if more <= 0:
+        return findings, ""
+    if len(held) < 2:
+        return findings, f"{more} finals read otherwise; one control run does not say how much may"
+    texts = ", ".join(_quote(each) for each in nearest.changed[:3])
+    text = f"{len(nearest.changed)} finals read otherwise than in the control runs: {texts}"
+    return [*findings, _about(case, "warning", text, nearest.changed[0])], ""
+
+
+def t2(case: Case) -> Outcome:
+    if not case.wants.receive_post_processing_events:
+        return not_applicable("no post-processing was asked for")
+    if case.timeline.messages(PostFinalTranscript):
+        return judged([])
+    fetched = case.job is not None and case.job.ended
+    closed = any(each.code == NORMAL for each in case.timeline.all(journal.Lost))
+    told_end = bool(case.timeline.messages(EndSession) or case.timeline.messages(PostTranscript))
+    if fetched and closed and told_end:
+        text = "the final result never came over the connection, though the session was ended on it"
+        return judged([case.finding("T2", "error", text, case.timeline.last)])
+    if fetched:
+        return judged([case.finding("T2", "info", "the final result was fetched afterwards")])
+    if case.interrupted or not case.complete:
+        return unknown("the session did not come to its end")
+    return unknown("the final result neither came nor was fetched")
+
+
+def t3(case: Case) -> Outcome:
+    if len(case.timeline.all(journal.Connected)) < 2:
+        return not_applicable("there was one connection")
+    return judged([*_backwards(case), *_speech_backwards(case)])
+
+
+def _backwards(case: Case) -> list[Finding]:
+    found, reached, names = [], dict[int, tuple[float, int]](), set[tuple[int, str]]()
+    for each in told(case.timeline):
+        again = (each.channel, each.text) in names
+        names.add((each.channel, each.text))
+        end, connection = reached.get(each.channel, (0.0, each.connection))
+        if not again and connection != each.connection and each.end < end - _OVERLAP:
+            text = f"times went back from {end:.2f} s to {each.end:.2f} s after a reconnection"
+            found.append(_about(case, "error", text, each, "T3"))
+        if each.end > end:
+            reached[each.channel] = (each.end, each.connection)
+    return found[:1]
+
+
+def _speech_backwards(case: Case) -> list[Finding]:
+    reached: dict[int, tuple[float, int]] = {}
+    for heard, message in case.timeline.messages(SpeechStart):
+        channel, time = message.data.channel, message.data.time
+        before, connection = reached.get(channel, (0.0, heard.connection))
+        if connection != heard.connection and time < before - _OVERLAP:
+            text = f"speech starts at {time:.2f} s, after {before:.2f} s before the reconnection"
+            where = {"connection": heard.connection}
+            return [case.finding("T3", "error", text, heard.t, **where)]
+        reached[channel] = (max(time, before), heard.connection)
+    return []
+
+
+def _about(case: Case, severity: str, text: str, each: Final, invariant: str = "T1") -> Finding:
+    where = {"start": round(each.start, 3), "end": round(each.end, 3), "channel": each.channel}
+    if each.connection:
+        where["connection"] = each.connection
+    return case.finding(invariant, severity, text, each.t or None, **where)  # type: ignore[arg-type]
+
+
+def _quote(each: Final) -> str:
+    text = each.text if len(each.text) <= _SHOWN else each.text[: _SHOWN - 1] + "…"
+    return f"“{text}” at {each.start:.2f} s"

@@ -1,0 +1,161 @@
+"""The finals of a session: as they were told, as the result has them, as controls have them.
+
+Two finals say the same when they lie in the same time and have the same words, whatever their
+case and punctuation; a service may cut the same speech into other utterances each time, so the
+words of a final are looked for in all finals that lie about there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from replay import journal
+from replay.align import align, fold
+from replay.timeline import Timeline
+from replay.wire.http import Job
+from replay.wire.messages import Transcript
+
+#: Words are looked for among those that lie so near in time, in seconds.
+_NEAR = 0.75
+#: A final of which fewer of the words are found has been lost, not changed.
+_LOST_BELOW = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """One final. `start` and `end`: seconds of audio as the client counts."""
+
+    text: str
+    start: float
+    end: float
+    channel: int = 0
+    id: str = ""
+    t: int = 0
+    connection: int = 0
+    words: tuple[str, ...] = field(default=(), compare=False)
+
+
+def final(text: str, start: float, end: float, channel: int = 0, **where: object) -> Final:
+    """A final with its words folded."""
+    words = tuple(filter(None, map(fold, text.split())))
+    return Final(text.strip(), start, end, channel, words=words, **where)  # type: ignore[arg-type]
+
+
+def told(timeline: Timeline) -> list[Final]:
+    """Every final as it came, those that came twice included."""
+    return [
+        final(
+            said.text,
+            *_axis(timeline, said.start, said.end),
+            said.channel,
+            id=message.data.id,
+            t=heard.t,
+            connection=heard.connection,
+        )
+        for heard, message in timeline.messages(Transcript)
+        if message.data.is_final
+        for said in (message.data.utterance,)
+    ]
+
+
+def filed(timeline: Timeline, job: Job | None) -> list[Final] | None:
+    """The utterances of the job's result; None without one."""
+    if job is None or not job.result:
+        return None
+    return [
+        final(said.text, *_axis(timeline, said.start, said.end), said.channel)
+        for said in job.result.transcription.utterances
+    ]
+
+
+def once(finals: Sequence[Final]) -> list[Final]:
+    """Each utterance as it was told last, in the order of speech."""
+    kept = {(each.channel, each.id or each.text, each.text, each.start): each for each in finals}
+    return sorted(kept.values(), key=lambda each: (each.channel, each.start))
+
+
+def _axis(timeline: Timeline, start: float, end: float) -> tuple[float, float]:
+    rate = timeline.format.bytes_per_second
+    first, last = timeline.offset_of([start, end]) / rate
+    return float(first), float(last)
+
+
+def missing(expected: Sequence[Final], found: Sequence[Final]) -> tuple[list[Final], list[Final]]:
+    """Those of `expected` that are not among `found`, and those that are there in other words."""
+    lost, changed = [], []
+    for each in expected:
+        share = _share(each, found)
+        if share < _LOST_BELOW:
+            lost.append(each)
+        elif share < 1:
+            changed.append(each)
+    return lost, changed
+
+
+def _share(wanted: Final, found: Sequence[Final]) -> float:
+    """How much of a final's words stand, in order, in what was said about there."""
+    if not wanted.words:
+        return 1.0
+    near = [
+        word
+        for each in found
+        if each.channel == wanted.channel
+        and each.end >= wanted.start - _NEAR
+        and each.start <= wanted.end + _NEAR
+        for word in each.words
+    ]
+    return len(align(wanted.words, near)) / len(wanted.words)
+
+
+def doubled(finals: Sequence[Final]) -> list[tuple[Final, Final]]:
+    """Finals that say again, in the same time, what an earlier one said: the earlier, the later."""
+    pairs = []
+    for index, later in enumerate(finals):
+        for earlier in finals[max(0, index - 50) : index]:
+            if (earlier.channel, earlier.words) == (later.channel, later.words) and _same_time(
+                earlier, later
+            ):
+                pairs.append((earlier, later))
+                break
+    return pairs
+
+
+def _same_time(one: Final, other: Final) -> bool:
+    common = min(one.end, other.end) - max(one.start, other.start)
+    return common > 0.5 * min(one.end - one.start, other.end - other.start) or (
+        one.start == other.start and one.end == other.end
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a run's finals have otherwise than a control's."""
+
+    lost: list[Final]
+    changed: list[Final]
+    extra: list[Final]
+
+
+def difference(control: Sequence[Final], run: Sequence[Final]) -> Difference:
+    lost, changed = missing(control, run)
+    return Difference(lost, changed, missing(run, control)[0])
+
+
+def controls(timeline: Timeline) -> list[list[Final]]:
+    """The finals of every control that the journal holds."""
+    return [
+        [final(each.text, each.start, each.end, each.channel) for each in entry.finals]
+        for entry in timeline.all(journal.Control)
+    ]
+
+
+def spread(runs: Sequence[Sequence[Final]]) -> tuple[int, int, int]:
+    """How many finals controls have lost, changed and added among themselves, at most."""
+    between = [difference(one, other) for one, other in permutations(runs, 2)]
+    return (
+        max((len(each.lost) for each in between), default=0),
+        max((len(each.changed) for each in between), default=0),
+        max((len(each.extra) for each in between), default=0),
+    )
