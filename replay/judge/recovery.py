@@ -11,6 +11,7 @@ from replay.faults import parse_fault
 from replay.judge.case import NS, Attempt, Case, Outcome, judged, not_applicable, seconds, unknown
 from replay.wire.closing import Close, on_status
 from replay.wire.http import LIVE_PATH
+from replay.wire.messages import Transcript
 
 _MINUTE = 60 * NS
 #: Waits of a back-off that are alike to this, in ns, were not drawn.
@@ -21,6 +22,8 @@ _NO_WAIT, _HAMMERING = 100_000_000, 6
 _STABLE = 5 * NS
 #: A client may be early by so much of what it was asked to wait, in ns.
 _EARLY = 50_000_000
+#: Audio that was understood and not acknowledged, in seconds, shows that a path was alive.
+_UNDERSTOOD = 0.3
 #: Faults after which a connection looks alive and is dead, and how they say for how long.
 _DEAD = ("blackhole", "hold", "zero_window", "close_open")
 
@@ -35,7 +38,7 @@ def r1(case: Case) -> Outcome:
         return judged([])
     if case.complete:
         return judged([])
-    if case.interrupted and ended is None:
+    if case.interrupted and not (ended and _failed(ended)):
         return unknown("the run was cut short while the connection was down")
     why = f": {ended.outcome}, {ended.detail or ended.code}" if ended else ""
     text = f"the session did not recover from the loss of connection {last.connection}{why}"
@@ -58,18 +61,28 @@ def r2(case: Case) -> Outcome:
         return not_applicable("the service refused to go on")
     tries = [each.t for each in case.attempts if each.t >= last.t]
     until = ended.t if ended else max([last.t, *tries])
+    if case.interrupted and not (ended and _failed(ended)):
+        return unknown("the run was cut short while the connection was down")
     if ended is None and case.timeline.last - until < case.limits.outage * NS:
         return unknown("the journal ends during the outage")
-    kept = until - last.t
+    kept = until - _outage_began(case)
     if kept >= case.limits.outage * NS:
         return judged([])
     text = f"gave up after {seconds(kept)}; an outage may take {case.limits.outage:g} s"
     return judged([case.finding("R2", "error", text, until, connection=last.connection)])
 
 
+def _outage_began(case: Case) -> int:
+    """The first loss since the service last gave a sign of life."""
+    signs = [*case.timeline.acks.t[-1:].tolist(), *(heard.t for heard in case.timeline.heard[-1:])]
+    last = max(signs, default=0)
+    return next((lost.t for lost in case.losses if lost.t >= last), case.losses[-1].t)
+
+
 def r3(case: Case) -> Outcome:
     dead = [each for each in case.fired if _makes_dead(case, each)]
-    findings, asked = [], 0
+    findings = _acknowledged_late(case)
+    asked = len(findings)
     for fault in dead:
         since = _expecting(case, fault)
         if since is None:
@@ -89,6 +102,41 @@ def r3(case: Case) -> Outcome:
             where = {"connection": fault.connection}
             findings.append(case.finding("R3", "error", text, fault.t, **where))
     return judged(findings) if asked else not_applicable("no path went dead while audio flowed")
+
+
+def _acknowledged_late(case: Case) -> list[Finding]:
+    """Paths given up as dead, on which the service was alive: it told what it had understood of
+    audio that it had not acknowledged."""
+    found = []
+    for lost in case.timeline.all(journal.Lost):
+        if lost.cause != "silence" or any(
+            each.connection in (0, lost.connection) and each.t <= lost.t for each in case.fired
+        ):
+            continue
+        reached = _understood_beyond(case, lost.connection)
+        if reached is not None:
+            text = (
+                f"connection {lost.connection} was given up for want of acknowledgements, though "
+                f"the service had understood {reached:.2f} s of what it got over it"
+            )
+            where = {"connection": lost.connection}
+            found.append(case.finding("R3", "error", text, lost.t, **where))
+    return found
+
+
+def _understood_beyond(case: Case, connection: int) -> float | None:
+    """Seconds of a connection's audio that were understood before they were acknowledged."""
+    rate, acks = case.timeline.format.bytes_per_second, case.timeline.acks
+    begun = next(e for e in case.timeline.all(journal.Connected) if e.connection == connection)
+    told = int(acks.upto[acks.connection <= connection].max(initial=begun.resume_at))
+    ends = [
+        message.data.utterance.end
+        for heard, message in case.timeline.messages(Transcript)
+        if heard.connection == connection
+    ]
+    reached = float(case.timeline.offset_of([max(ends)])[0]) if ends else 0.0
+    beyond = (reached - told) / rate
+    return (reached - begun.resume_at) / rate if beyond > _UNDERSTOOD else None
 
 
 def _makes_dead(case: Case, fired: journal.FaultFired) -> bool:

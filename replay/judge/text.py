@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replay import journal
-from replay.continuity import Finding
+from replay.continuity import Finding, Severity
 from replay.judge.case import Case, Outcome, judged, not_applicable, unknown
 from replay.judge.told import (
     Final,
@@ -12,6 +12,7 @@ from replay.judge.told import (
     doubled,
     filed,
     missing,
+    on_its_way,
     once,
     spread,
     told,
@@ -66,13 +67,12 @@ def _not_told(case: Case, finals: list[Final]) -> list[Finding]:
     if result is None:
         return []
     gone = missing(result, finals)[0]
-    # Told while nobody could be reached any more: the result is the way that is left.
     ended = case.timeline.final(journal.Ended)
     fetched = ended is not None and ended.outcome == "recovered"
     return [
         _about(
             case,
-            "info" if fetched else "error",
+            "info" if fetched or on_its_way(case, each, finals) else "error",
             f"final never told, and recovered from the result: {_quote(each)}",
             each,
         )
@@ -95,9 +95,11 @@ def _against_controls(
     findings = []
     if len(nearest.lost) > lost_bound:
         for each in nearest.lost:
-            how = "lost" if id(each) in gone else "lost on the way, and recovered from the result"
+            kept = id(each) not in gone
+            how = "not told, and recovered from the result" if kept else "lost"
             text = f"final that the control runs have was {how}: {_quote(each)}"
-            findings.append(_about(case, "error", text, each))
+            severity = "info" if kept and on_its_way(case, each, finals) else "error"
+            findings.append(_about(case, severity, text, each))
     if len(nearest.extra) > extra_bound:
         for each in nearest.extra:
             text = f"final that no control run has: {_quote(each)}"
@@ -163,11 +165,11 @@ def _speech_backwards(case: Case) -> list[Finding]:
     return []
 
 
-def _about(case: Case, severity: str, text: str, each: Final, invariant: str = "T1") -> Finding:
+def _about(case: Case, severity: Severity, text: str, each: Final, invariant: str = "T1") -> Finding:
     where = {"start": round(each.start, 3), "end": round(each.end, 3), "channel": each.channel}
     if each.connection:
         where["connection"] = each.connection
-    return case.finding(invariant, severity, text, each.t or None, **where)  # type: ignore[arg-type]
+    return case.finding(invariant, severity, text, each.t or None, **where)
 
 
 def _quote(each: Final) -> str:

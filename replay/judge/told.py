@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
+import numpy as np
+
 from replay import journal
 from replay.align import align, fold
+from replay.judge.case import NS, Case
 from replay.timeline import Timeline
 from replay.wire.http import Job
 from replay.wire.messages import Transcript
@@ -21,6 +24,8 @@ from replay.wire.messages import Transcript
 _NEAR = 0.75
 #: A final of which fewer of the words are found has been lost, not changed.
 _LOST_BELOW = 0.5
+#: Nobody can time a final better than this, in seconds.
+_MARGIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +164,36 @@ def spread(runs: Sequence[Sequence[Final]]) -> tuple[int, int, int]:
         max((len(each.changed) for each in between), default=0),
         max((len(each.extra) for each in between), default=0),
     )
+
+
+def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
+    """May this final have been under way when a connection broke, and been lost with it?
+
+    A service cannot know that it did not arrive: messages have no acknowledgement. It was due as
+    long after its audio had arrived as the others were, give or take as much as they differ.
+    """
+    delays = [each.t - _heard_by_service(case, each.end) for each in finals]
+    known = np.array([each for each in delays if not np.isnan(each)])
+    usual = float(np.median(known)) if len(known) else 0.0
+    margin = _MARGIN * NS + (float(known.max() - known.min()) if len(known) else 0.0)
+    due = _heard_by_service(case, unheard.end) + usual
+    return any(
+        _last_sign(case, lost) - margin <= due <= lost.t + margin
+        for lost in case.timeline.all(journal.Lost)
+    )
+
+
+def _heard_by_service(case: Case, end: float) -> float:
+    """When the audio up to `end` (seconds) was acknowledged, in ns; NaN if it never was."""
+    offset = min(
+        end * case.timeline.format.bytes_per_second, case.timeline.acks.upto.max(initial=0)
+    )
+    return float(case.timeline.acknowledged([offset])[0])
+
+
+def _last_sign(case: Case, lost: journal.Lost) -> int:
+    """When a connection last brought anything."""
+    acks = case.timeline.acks
+    signs = [*acks.t[(acks.connection == lost.connection) & (acks.t <= lost.t)][-1:].tolist()]
+    signs += [h.t for h in case.timeline.heard if h.connection == lost.connection and h.t <= lost.t]
+    return max(signs, default=lost.t)
