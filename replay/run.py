@@ -6,13 +6,14 @@ import gc
 import re
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -21,6 +22,7 @@ from replay import journal as j
 from replay.audio import NS, AudioFormat
 from replay.client import Ticket, open_session
 from replay.errors import MachineError, ReplayError, UsageError
+from replay.faults import Plan, chaos
 from replay.observer import sample_resources, watch_stalls
 from replay.opening import request_body
 from replay.pace import Phase
@@ -30,10 +32,13 @@ from replay.recording import fetch_recording
 from replay.session import Policy
 from replay.source import Shape, Source, SourceSpec, Spoken, find_reference, open_source
 from replay.spill import Spill
-from replay.target import Target, open_target
+from replay.target import Target, open_owned_target
 from replay.tasks import open_flat_nursery
-from replay.transport.http import HttpService
+from replay.transport.http import HttpService, open_service
 from replay.wire.config import format_fields
+
+if TYPE_CHECKING:
+    from replay.sandbox.process import SandboxProcess
 
 _REFRESH_SECONDS = 0.1
 
@@ -57,7 +62,9 @@ class RunOptions:
         reference: what is said, instead of what lies beside the source.
         out: the run's directory; by default one under `runs/`.
         fetch_file: get the service's recording at the end.
-        seed: of the back-off times.
+        seed: of the back-off times, and of the faults.
+        plan: the faults.
+        chaos: more faults, drawn by lot: mild, rough or cruel.
     """
 
     source: SourceSpec
@@ -73,6 +80,8 @@ class RunOptions:
     out: Path | None = None
     fetch_file: bool = True
     seed: int = 0
+    plan: Plan = field(default_factory=Plan)
+    chaos: str | None = None
 
 
 async def run(options: RunOptions, make_view: Callable[[], View] | None = None) -> Path:
@@ -88,13 +97,15 @@ async def run(options: RunOptions, make_view: Callable[[], View] | None = None) 
     request_body(body)
     async with (
         open_source(options.source, options.shape, options.chunk) as source,
-        open_target(options.target) as service,
+        open_owned_target(options.target) as (service, sandbox),
     ):
+        plan = all_faults(options, source.facts.seconds)
         directory = make_directory(options.out, source.facts.name)
         view = make_view() if make_view is not None else None
         watch = view.add if view is not None else None
         async with open_recorder(directory, source.format, watch) as recorder:
-            run_ = _Run(options, source, service, recorder, directory, view)
+            injected = inject(service, options, plan, recorder, source.format, sandbox)
+            run_ = _Run(options, source, service, injected, recorder, directory, view)
             try:
                 await run_.record()
             finally:
@@ -111,6 +122,7 @@ class _Run:
         options: RunOptions,
         source: Source,
         service: HttpService,
+        injected: AbstractAsyncContextManager[tuple[HttpService, Ticket | None]],
         recorder: FileRecorder,
         directory: Path,
         view: View | None,
@@ -119,6 +131,7 @@ class _Run:
         self._options = options
         self._source = source
         self._service = service
+        self._injected = injected
         self._recorder = recorder
         self._directory = directory
         self._view = view
@@ -152,17 +165,20 @@ class _Run:
     async def _play(self) -> None:
         options, recorder = self._options, self._recorder
         config = {**options.config, **format_fields(self._source.format)}
-        async with open_session(
-            self._service,
-            config,
-            ticket=options.ticket,
-            region=options.region,
-            policy=options.policy,
-            speed=float(options.pace.speed),
-            recorder=recorder,
-            rng=Random(options.seed),  # noqa: S311 - spreads attempts, guards nothing
-            spill=Spill(self._directory),
-        ) as session:
+        async with (
+            self._injected as (service, ticket),
+            open_session(
+                service,
+                config,
+                ticket=ticket,
+                region=options.region,
+                policy=options.policy,
+                speed=float(options.pace.speed),
+                recorder=recorder,
+                rng=Random(options.seed),  # noqa: S311 - spreads attempts, guards nothing
+                spill=Spill(self._directory),
+            ) as session,
+        ):
             self.began = True
             self._player = Player(self._source, session, recorder, options.pace, recorder)
             async with open_flat_nursery() as nursery:
@@ -220,6 +236,52 @@ class _Run:
             self._recorder.write(
                 j.Reference(t=self._recorder.now(), text=spoken.text, words=list(spoken.words))
             )
+
+
+def all_faults(options: RunOptions, seconds: float | None) -> Plan:
+    """The plan of a run with `seconds` of audio, chaos included.
+
+    Raises:
+        UsageError: chaos is asked for without a level that exists, or for audio without end.
+    """
+    if options.chaos is None:
+        return options.plan
+    restart = options.target.kind == "sandbox"
+    drawn = chaos(options.chaos, options.seed, seconds or 0.0, restart=restart)
+    return Plan(options.plan.rules + drawn.rules)
+
+
+@asynccontextmanager
+async def inject(
+    service: HttpService,
+    options: RunOptions,
+    plan: Plan,
+    recorder: FileRecorder,
+    fmt: AudioFormat,
+    sandbox: SandboxProcess | None,
+) -> AsyncIterator[tuple[HttpService, Ticket | None]]:
+    """The service, and the ticket to join it with, through an injector if there is something to
+    inject: on a port of this machine, with its faults in the run's own journal.
+
+    Raises:
+        UsageError: the plan asks for what cannot be done to this target.
+    """
+    ticket = options.ticket
+    if not plan:
+        yield service, ticket
+        return
+    from replay.proxy.server import FaultsOnly, open_proxy
+
+    archive = FaultsOnly(recorder, fmt.bytes_per_second)
+    rng = Random(options.seed)  # noqa: S311 - faults to be had again, not to be kept secret
+    async with (
+        open_proxy(service.base_url, plan, archive, rng, sandbox=sandbox) as proxy,
+        open_service(proxy.url, options.target.api_key) as through,
+    ):
+        yield (
+            through,
+            None if ticket is None else Ticket(ticket.id, proxy.through(ticket.url)),
+        )
 
 
 def beside(spec: SourceSpec, source: Source) -> Spoken | None:

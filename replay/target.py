@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from replay import journal as j
 from replay.errors import UsageError
 from replay.transport.http import HttpService, check_base_url, open_service
 from replay.wire.http import OFFICIAL_URL, redact
+
+if TYPE_CHECKING:
+    from replay.sandbox.process import SandboxProcess
 
 Kind = Literal["sandbox", "gladia", "url"]
 
@@ -59,14 +62,27 @@ async def open_target(target: Target) -> AsyncIterator[HttpService]:
     Raises:
         MachineError: the sandbox does not start.
     """
+    async with open_owned_target(target) as (service, _):
+        yield service
+
+
+@asynccontextmanager
+async def open_owned_target(
+    target: Target,
+) -> AsyncIterator[tuple[HttpService, SandboxProcess | None]]:
+    """The same, and the sandbox's process where there is one.
+
+    Raises:
+        MachineError: the sandbox does not start.
+    """
     if target.kind != "sandbox":
         async with open_service(target.url, target.api_key) as service:
-            yield service
+            yield service, None
         return
-    from replay.sandbox.process import sandbox_process
+    from replay.sandbox.process import owned_sandbox
 
     async with (
-        sandbox_process(*target.sandbox) as url,
-        open_service(url, target.api_key) as service,
+        owned_sandbox(*target.sandbox) as sandbox,
+        open_service(sandbox.url, target.api_key) as service,
     ):
-        yield service
+        yield service, sandbox

@@ -13,6 +13,7 @@ import trio
 from rich.console import Console
 
 from replay.audio import Encoding
+from replay.cli.faults import plan_from
 from replay.cli.options import config_from, target_from
 from replay.cli.tickets import read_ticket
 from replay.cli.types import KEEP
@@ -106,6 +107,8 @@ def _run_options(source: str, options: dict[str, Any], sources: Sequence[str]) -
         out=out,
         fetch_file=not options["no_file"],
         seed=options["seed"],
+        plan=plan_from(options),
+        chaos=options["chaos"],
     )
 
 

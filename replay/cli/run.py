@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from replay.cli.faults import fault_options
 from replay.cli.options import (
     config_options,
     source_options,
@@ -21,6 +22,7 @@ from replay.cli.types import DURATION, SPEED
 @target_options
 @config_options
 @source_options
+@fault_options
 @click.option(
     "--chunk", type=DURATION, default="100ms", show_default=True, help="Audio in a chunk."
 )
@@ -82,7 +84,7 @@ from replay.cli.types import DURATION, SPEED
     "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
 )
 @click.option("--no-file", is_flag=True, help="Do not fetch the service's recording.")
-@click.option("--seed", type=int, default=0, help="Of the back-off times.")
+@click.option("--seed", type=int, default=0, help="Of the back-off times, and of the faults.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json alone on stdout.")
 def command(sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -93,6 +95,7 @@ def command(sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
     \b
     replay run call.flac
+    replay run call.flac --fault 'reset @ 3s' --fault 'hold(up, 2s) @ ack#40'
     replay run call.mp4 --target gladia --language en
     replay run rtsp://camera/audio --duration 1m --capture camera.mkv
     cat call.wav | replay run - --json

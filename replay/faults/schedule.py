@@ -120,6 +120,15 @@ class Schedule:
         self._moment = ""
         return [*self._go_on(self._head(number, waits), ns, ns), *self._settle(ns)]
 
+    def set_rate(self, bytes_per_second: int) -> None:
+        """The format of the session's audio is known now; to be told before any has come."""
+        self._bytes_per_second = bytes_per_second
+        for _, _, walker in self._gates.pop(_OFFSET, []):
+            said = self._running[walker.rule].rule.head.waits
+            if walker.step == 0 and isinstance(said[0], SentAudio):
+                walker.waits = (Reached(self._bytes(said[0].ns)), *walker.waits[1:])
+            self._wait(walker)
+
     def withdraw(self, number: int) -> None:
         """That rule fires no more."""
         self._running[number].withdrawn = True

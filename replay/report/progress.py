@@ -148,6 +148,8 @@ def _note(entry: journal.AnyEntry) -> tuple[Literal["trouble", "note"], str] | N
     match entry:
         case journal.Init() if entry.status and on_status(entry.status) is Close.RECONNECT:
             return "trouble", f"the session is not open yet: {entry.error}"
+        case journal.FaultFired():
+            return "note", f"fault: {entry.text}"
         case journal.SourceNote(event="looped"):
             return None
         case journal.SourceNote():

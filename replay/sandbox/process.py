@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import msgspec
 import trio
@@ -40,18 +42,63 @@ async def sandbox_process(*args: str) -> AsyncIterator[str]:
     Raises:
         MachineError: it did not start; what it wrote to standard error was shown as it came.
     """
-    command = [sys.executable, "-m", "replay", "sandbox", "--port", "0", "--until-eof", *args]
-    process = await trio.lowlevel.open_process(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # A Ctrl-C in the terminal is for this process alone: the session has yet to end.
-        start_new_session=True,
-    )
-    try:
-        yield (await _ready(process)).url
-    finally:
-        await _end(process)
+    async with owned_sandbox(*args) as sandbox:
+        yield sandbox.url
+
+
+@asynccontextmanager
+async def owned_sandbox(*args: str) -> AsyncIterator[SandboxProcess]:
+    """The same, as a process that can be killed and started again; its sessions survive that.
+
+    Raises:
+        MachineError: it did not start.
+    """
+    with TemporaryDirectory(prefix="replay-sandbox-") as data:
+        kept = args if "--data" in args else ("--data", data, *args)
+        sandbox = SandboxProcess(kept)
+        try:
+            await sandbox.start()
+            yield sandbox
+        finally:
+            await sandbox.end()
+
+
+class SandboxProcess:
+    """A sandbox on a port that stays the same. Use `owned_sandbox`."""
+
+    def __init__(self, args: tuple[str, ...]) -> None:
+        self.url = ""
+        self._args = args
+        self._process: trio.Process | None = None
+
+    async def start(self) -> None:
+        """Start it, and wait until it can be used.
+
+        Raises:
+            MachineError: it did not start.
+        """
+        port = urlsplit(self.url).port or 0
+        command = [sys.executable, "-m", "replay", "sandbox", "--port", str(port), "--until-eof"]
+        self._process = await trio.lowlevel.open_process(
+            [*command, *self._args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # A Ctrl-C in the terminal is for this process alone: the session has yet to end.
+            start_new_session=True,
+        )
+        self.url = (await _ready(self._process)).url
+
+    async def kill(self) -> None:
+        """Let it die at once, as when the machine fails (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            await self.end()
+
+    async def end(self) -> None:
+        """End it, gently first."""
+        process, self._process = self._process, None
+        if process is not None:
+            await _end(process)
 
 
 async def _ready(process: trio.Process) -> Ready:

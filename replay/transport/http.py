@@ -147,7 +147,7 @@ async def open_service(
         timeout=_TIMEOUT,
         verify=tls if tls is not None else True,
         # A proxy for the outside world has no business between two programs of this machine.
-        trust_env=not _is_loopback(base_url),
+        trust_env=not is_loopback(base_url),
     ) as client:
         yield HttpService(base_url, client, tls)
 
@@ -165,7 +165,8 @@ def check_base_url(url: str) -> None:
         )
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether `url` is on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -146,7 +146,7 @@ async def dial(
     """
     parts = _split(url)
     assert parts.hostname is not None  # checked by `_split`
-    stream, steps = await _open_stream(parts.scheme, parts.hostname, parts.port, deadline, tls)
+    stream, steps = await open_stream(parts.scheme, parts.hostname, parts.port, deadline, tls)
     path = parts.path or "/"
     resource = f"{path}?{parts.query}" if parts.query else path
     async with wrap(stream, parts.netloc.rpartition("@")[2], resource, deadline, steps) as wire:
@@ -256,9 +256,14 @@ def _refusal(head: bytes) -> ConnectFailed | None:
     )
 
 
-async def _open_stream(
+async def open_stream(
     scheme: str, host: str, port: int | None, deadline: float, tls: ssl.SSLContext | None
 ) -> tuple[trio.abc.Stream, Steps]:
+    """A stream to `host` until `deadline`, with TLS for wss, and what it took.
+
+    Raises:
+        ConnectFailed: there is none.
+    """
     began = trio.current_time()
     failed = ConnectFailed(f"no answer from {host}")
     stream: trio.SocketStream | None = None

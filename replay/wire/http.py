@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -103,3 +103,33 @@ def redact(url: str) -> str:
     query = "&".join(pair.split("=")[0] + "=***" for pair in parts.query.split("&") if pair)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def session_token(url: str) -> str:
+    """The secret in a session's URL that says which session it is, "" where there is none."""
+    return parse_qs(urlsplit(url).query).get("token", [""])[0]
+
+
+def rewrite_url(body: bytes, rewrite: Callable[[str], str]) -> tuple[bytes, InitAnswer] | None:
+    """The answer to `POST /v2/live` with its URL replaced by what `rewrite` makes of it, and what
+    it was; None when it is no such answer."""
+    try:
+        answer = msgspec.json.decode(body, type=InitAnswer)
+        fields = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return msgspec.json.encode({**fields, "url": rewrite(answer.url)}), answer
+
+
+def route_of(method: str, path: str) -> tuple[str, str]:
+    """Which route a request is for (init, job, file, list, delete, or "" for another), and the id
+    of the job, where it names one."""
+    if path.rstrip("/") == LIVE_PATH:
+        return {"POST": "init", "GET": "list"}.get(method, ""), ""
+    if not path.startswith(LIVE_PATH + "/"):
+        return "", ""
+    job_id, _, rest = path.removeprefix(LIVE_PATH + "/").partition("/")
+    if rest == "file":
+        return ("file" if method in ("GET", "HEAD") else ""), job_id
+    known = {"GET": "job", "DELETE": "delete"} if not rest else {}
+    return known.get(method, ""), job_id
