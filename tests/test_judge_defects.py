@@ -17,7 +17,7 @@ from replay.sandbox.recognizers.scripted import Manner
 from replay.session import Policy
 
 SLOW = Manner(final_delay=1.5)
-CLEAN_RUNS, CUT_RUNS, BATCHES = 200, 100, 5
+CLEAN_RUNS, CUT_RUNS, BATCHES = 200, 200, 5
 FORMATS = (
     AudioFormat(),
     AudioFormat(sample_rate=8000),

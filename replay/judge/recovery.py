@@ -117,7 +117,7 @@ def _acknowledged_late(case: Case) -> list[Finding]:
         if reached is not None:
             text = (
                 f"connection {lost.connection} was given up for want of acknowledgements, though "
-                f"the service had understood {reached:.2f} s of what it got over it"
+                f"the service had understood {reached:.2f} s more than it acknowledged"
             )
             where = {"connection": lost.connection}
             found.append(case.finding("R3", "error", text, lost.t, **where))
@@ -125,18 +125,18 @@ def _acknowledged_late(case: Case) -> list[Finding]:
 
 
 def _understood_beyond(case: Case, connection: int) -> float | None:
-    """Seconds of a connection's audio that were understood before they were acknowledged."""
+    """Seconds of audio that were understood on a connection before they were acknowledged."""
     rate, acks = case.timeline.format.bytes_per_second, case.timeline.acks
-    begun = next(e for e in case.timeline.all(journal.Connected) if e.connection == connection)
-    told = int(acks.upto[acks.connection <= connection].max(initial=begun.resume_at))
+    told = int(acks.end[acks.connection <= connection].max(initial=0))
+    # What earlier connections had brought without an acknowledgement may be understood as well.
+    told += sum(lost.unacked for lost in case.losses if lost.connection < connection)
     ends = [
         message.data.utterance.end
         for heard, message in case.timeline.messages(Transcript)
         if heard.connection == connection
     ]
-    reached = float(case.timeline.offset_of([max(ends)])[0]) if ends else 0.0
-    beyond = (reached - told) / rate
-    return (reached - begun.resume_at) / rate if beyond > _UNDERSTOOD else None
+    beyond = max(ends, default=0.0) - told / rate
+    return beyond if beyond > _UNDERSTOOD else None
 
 
 def _makes_dead(case: Case, fired: journal.FaultFired) -> bool:

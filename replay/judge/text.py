@@ -18,7 +18,13 @@ from replay.judge.told import (
     told,
 )
 from replay.wire.closing import NORMAL
-from replay.wire.messages import EndSession, PostFinalTranscript, PostTranscript, SpeechStart
+from replay.wire.messages import (
+    EndSession,
+    PostFinalTranscript,
+    PostTranscript,
+    SpeechStart,
+    Transcript,
+)
 
 #: Times of one channel may overlap by so much, in seconds.
 _OVERLAP = 0.5
@@ -98,7 +104,8 @@ def _against_controls(
             kept = id(each) not in gone
             how = "not told, and recovered from the result" if kept else "lost"
             text = f"final that the control runs have was {how}: {_quote(each)}"
-            severity = "info" if kept and on_its_way(case, each, finals) else "error"
+            excused = kept and on_its_way(case, each, finals)
+            severity: Severity = "info" if excused else "error"
             findings.append(_about(case, severity, text, each))
     if len(nearest.extra) > extra_bound:
         for each in nearest.extra:
@@ -139,17 +146,21 @@ def t3(case: Case) -> Outcome:
 
 
 def _backwards(case: Case) -> list[Finding]:
-    found, reached, names = [], dict[int, tuple[float, int]](), set[tuple[int, str]]()
-    for each in told(case.timeline):
-        again = (each.channel, each.text) in names
-        names.add((each.channel, each.text))
-        end, connection = reached.get(each.channel, (0.0, each.connection))
-        if not again and connection != each.connection and each.end < end - _OVERLAP:
-            text = f"times went back from {end:.2f} s to {each.end:.2f} s after a reconnection"
-            found.append(_about(case, "error", text, each, "T3"))
-        if each.end > end:
-            reached[each.channel] = (each.end, each.connection)
-    return found[:1]
+    """By the service's own times: what was recorded twice counts twice there."""
+    reached: dict[int, tuple[float, int]] = {}
+    names: set[tuple[int, str]] = set()
+    for heard, message in case.timeline.messages(Transcript):
+        said = message.data.utterance
+        if not message.data.is_final or (said.channel, said.text) in names:
+            continue
+        names.add((said.channel, said.text))
+        end, connection = reached.get(said.channel, (0.0, heard.connection))
+        if connection != heard.connection and said.end < end - _OVERLAP:
+            text = f"times went back from {end:.2f} s to {said.end:.2f} s after a reconnection"
+            where = {"connection": heard.connection, "channel": said.channel}
+            return [case.finding("T3", "error", text, heard.t, **where)]
+        reached[said.channel] = (max(end, said.end), heard.connection)
+    return []
 
 
 def _speech_backwards(case: Case) -> list[Finding]:
@@ -165,11 +176,11 @@ def _speech_backwards(case: Case) -> list[Finding]:
     return []
 
 
-def _about(case: Case, severity: Severity, text: str, each: Final, invariant: str = "T1") -> Finding:
+def _about(case: Case, severity: Severity, text: str, each: Final) -> Finding:
     where = {"start": round(each.start, 3), "end": round(each.end, 3), "channel": each.channel}
     if each.connection:
         where["connection"] = each.connection
-    return case.finding(invariant, severity, text, each.t or None, **where)
+    return case.finding("T1", severity, text, each.t or None, **where)
 
 
 def _quote(each: Final) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from replay import journal
 from replay.align import align, fold
 from replay.judge.case import NS, Case
+from replay.statistics import Floats
 from replay.timeline import Timeline
 from replay.wire.http import Job
 from replay.wire.messages import Transcript
@@ -24,6 +25,8 @@ from replay.wire.messages import Transcript
 _NEAR = 0.75
 #: A final of which fewer of the words are found has been lost, not changed.
 _LOST_BELOW = 0.5
+#: An attempt that fails within so many ns has met nobody.
+_AT_ONCE = NS // 4
 #: Nobody can time a final better than this, in seconds.
 _MARGIN = 0.5
 
@@ -170,25 +173,50 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     """May this final have been under way when a connection broke, and been lost with it?
 
     A service cannot know that it did not arrive: messages have no acknowledgement. It was due as
-    long after its audio had arrived as the others were, give or take as much as they differ.
+    long after its audio as the quickest of the others; any audio arrived some time between its
+    first sending and its acknowledgement.
     """
-    delays = [each.t - _heard_by_service(case, each.end) for each in finals]
-    known = np.array([each for each in delays if not np.isnan(each)])
-    usual = float(np.median(known)) if len(known) else 0.0
-    margin = _MARGIN * NS + (float(known.max() - known.min()) if len(known) else 0.0)
-    due = _heard_by_service(case, unheard.end) + usual
+    after_sending, after_ack = _delays(case, finals)
+    sent, acked = _came(case, unheard.end)
+    earliest = sent + min([*after_ack[after_ack >= 0], *after_sending], default=0.0)
+    latest = acked + min(after_sending, default=0.0)
+    margin = _MARGIN * NS
     return any(
-        _last_sign(case, lost) - margin <= due <= lost.t + margin
-        for lost in case.timeline.all(journal.Lost)
+        earliest - margin <= until and since <= latest + margin for since, until in _in_doubt(case)
     )
 
 
-def _heard_by_service(case: Case, end: float) -> float:
-    """When the audio up to `end` (seconds) was acknowledged, in ns; NaN if it never was."""
-    offset = min(
-        end * case.timeline.format.bytes_per_second, case.timeline.acks.upto.max(initial=0)
-    )
-    return float(case.timeline.acknowledged([offset])[0])
+def _delays(case: Case, finals: Sequence[Final]) -> tuple[Floats, Floats]:
+    """From the sending of each final's audio, and from its acknowledgement, to the final, in ns."""
+    came = np.array([_came(case, each.end) for each in finals]).reshape(len(finals), 2)
+    told_at = np.array([each.t for each in finals], dtype=np.float64)
+    first, last = told_at - came[:, 0], told_at - came[:, 1]
+    return first[~np.isnan(first)], last[~np.isnan(last)]
+
+
+def _came(case: Case, end: float) -> tuple[float, float]:
+    """When the audio up to `end` (seconds) was sent first, and when it was acknowledged, in ns."""
+    timeline = case.timeline
+    offset = min(end * timeline.format.bytes_per_second, timeline.sent)
+    acked = float(timeline.acknowledged([offset])[0])
+    return float(timeline.first_sent([offset])[0]), float(timeline.last) if np.isnan(
+        acked
+    ) else acked
+
+
+def _in_doubt(case: Case) -> list[tuple[float, float]]:
+    """Spans in which what the service told may not have arrived: from a connection's last sign of
+    life to its loss, and attempts that the service may have taken for connections."""
+    spans = [(_last_sign(case, lost), lost.t) for lost in case.timeline.all(journal.Lost)]
+    spans += [
+        (each.t, each.failed_at)
+        for each in case.attempts
+        if each.opened_at is None
+        and each.status is None
+        and each.failed_at is not None
+        and each.failed_at - each.t > _AT_ONCE
+    ]
+    return [(float(since), float(until)) for since, until in spans]
 
 
 def _last_sign(case: Case, lost: journal.Lost) -> int:
