@@ -8,8 +8,8 @@ and against true word times such a word earns no first-word time: it was guessed
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from msgspec import Struct
@@ -62,10 +62,12 @@ class Negative(Struct, kw_only=True):
 
 class Latency(Struct, kw_only=True):
     """`reference`: what words are measured against, true times or the service's own; `words_used`:
-    the share of its words that could be. `negative` counts, `negatives` lists the first."""
+    the share of its words that could be. `negative` counts, `negatives` lists the first.
+    `undisturbed`: from the plan, of what no outage touched; None when there was none."""
 
     from_plan: Latencies
     from_send: Latencies
+    undisturbed: Latencies | None = None
     end_of_session_ms: float | None
     quantiles: str = RULE
     reference: word_times.Anchor
@@ -75,7 +77,7 @@ class Latency(Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class Ends:
     """Utterances with a final: offsets of their first sound and end, and when things came (ns)."""
 
     onset: Floats
@@ -86,14 +88,17 @@ class _Ends:
     speech_end: Floats
 
 
-def measure(timeline: Timeline, utterances: Utterances) -> Latency:
-    """All latencies of a run."""
+def measure(
+    timeline: Timeline, utterances: Utterances, outages: Sequence[tuple[int, int]] = ()
+) -> Latency:
+    """All latencies of a run. `outages`: from when to when each disturbed it, in journal ns."""
     words = word_times.measure(timeline, utterances)
     ends = _utterances(timeline, utterances, words)
     negatives = _negatives(timeline, words)
     return Latency(
         from_plan=_latencies(timeline, utterances, words, ends, plan=True),
         from_send=_latencies(timeline, utterances, words, ends, plan=False),
+        undisturbed=_undisturbed(timeline, utterances, words, ends, outages),
         end_of_session_ms=_end_of_session(timeline),
         reference=words.reference,
         words_used=None if words.used is None else round(words.used, 4),
@@ -102,8 +107,49 @@ def measure(timeline: Timeline, utterances: Utterances) -> Latency:
     )
 
 
+def _undisturbed(
+    timeline: Timeline,
+    utterances: Utterances,
+    words: Words,
+    ends: Ends,
+    outages: Sequence[tuple[int, int]],
+) -> Latencies | None:
+    """Without what was spoken before the end of an outage and told after its beginning."""
+    if not outages:
+        return None
+
+    def clear(offsets: Floats, until: Floats) -> Floats:
+        spoken = timeline.due(offsets)
+        hit = np.zeros(len(offsets), dtype=bool)
+        for begun, over in outages:
+            hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
+        return np.where(hit, np.nan, offsets)
+
+    clean = replace(
+        ends,
+        onset=clear(ends.onset, ends.first_partial),
+        end=clear(ends.end, ends.final),
+        speech_end=np.where(np.isnan(clear(ends.end, ends.final)), np.nan, ends.speech_end),
+    )
+    said = replace(words, ends=clear(words.ends, words.column("final")))
+    return _latencies(timeline, utterances, said, clean, plan=True, clear=clear)
+
+
+Clear = Callable[[Floats, Floats], Floats]
+
+
+def _all_clear(offsets: Floats, until: Floats) -> Floats:  # noqa: ARG001
+    return offsets
+
+
 def _latencies(
-    timeline: Timeline, utterances: Utterances, words: Words, ends: _Ends, *, plan: bool
+    timeline: Timeline,
+    utterances: Utterances,
+    words: Words,
+    ends: Ends,
+    *,
+    plan: bool,
+    clear: Clear = _all_clear,
 ) -> Latencies:
     origin = timeline.due if plan else timeline.first_sent
     cursor = timeline.spoken if plan else timeline.handed_over
@@ -115,31 +161,41 @@ def _latencies(
     spoken = origin(ends.end)
     final = ends.final - spoken
     return Latencies(
-        ack=_acks(timeline, plan=plan),
+        ack=_acks(timeline, clear, plan=plan),
         first_partial=milliseconds(ends.first_partial - origin(ends.onset)),
-        partial_lag=_lag(timeline, utterances, cursor),
+        partial_lag=_lag(timeline, utterances, cursor, clear),
         word_first=milliseconds(first),
         word_stable=milliseconds(words.column("stable") - said),
         word_final=milliseconds(words.column("final") - said),
-        final=milliseconds(final[ends.forced == 0], _unfinished(timeline, utterances, origin)),
+        final=milliseconds(
+            final[ends.forced == 0], _unfinished(timeline, utterances, origin, clear)
+        ),
         final_forced=milliseconds(final[ends.forced == 1]),
         endpointing=milliseconds(ends.speech_end - spoken),
         decoding=milliseconds(ends.final - ends.speech_end),
     )
 
 
-def _acks(timeline: Timeline, *, plan: bool) -> Distribution:
+def _acks(timeline: Timeline, clear: Clear, *, plan: bool) -> Distribution:
     """By chunk, not by acknowledgement: after an outage one of them answers for many chunks."""
     ends = timeline.chunks.offset + timeline.chunks.size
-    since = timeline.chunks.due.astype(np.float64) if plan else timeline.first_sent(ends)
+    kept = ~np.isnan(clear(ends.astype(np.float64), timeline.acknowledged(ends)))
+    ends = ends[kept]
+    since = timeline.chunks.due[kept].astype(np.float64) if plan else timeline.first_sent(ends)
     acked = timeline.acknowledged(ends)
     return milliseconds(acked - since, (timeline.last - since)[np.isnan(acked)])
 
 
 def _lag(
-    timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
+    timeline: Timeline,
+    utterances: Utterances,
+    cursor: Callable[[Floats], Floats],
+    clear: Clear,
 ) -> Distribution:
     times, lags = partial_lags(timeline, utterances, cursor)
+    reached = (cursor(times) - lags) * timeline.format.bytes_per_second
+    kept = ~np.isnan(clear(reached, times))
+    times, lags = times[kept], lags[kept]
     return distribution(lags * 1e3) if len(times) else Distribution()
 
 
@@ -154,7 +210,7 @@ def partial_lags(
     return times, cursor(times) - reached
 
 
-def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> _Ends:
+def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> Ends:
     """Where utterances begin and end: by their own words, or as the service says without any."""
     finished = utterances.finished
     onset = timeline.offset_of([final.start for _, final in finished])
@@ -168,7 +224,7 @@ def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> _En
     onset[number[begins]] = words.starts[begins]
     end[number[closes]] = words.ends[closes]
     stop = timeline.first(StopSent)
-    return _Ends(
+    return Ends(
         onset=onset,
         end=end,
         first_partial=np.array(
@@ -206,11 +262,16 @@ def _speech_ends(timeline: Timeline, utterances: Utterances) -> Floats:
 
 
 def _unfinished(
-    timeline: Timeline, utterances: Utterances, origin: Callable[[Floats], Floats]
+    timeline: Timeline,
+    utterances: Utterances,
+    origin: Callable[[Floats], Floats],
+    clear: Clear,
 ) -> Floats:
     """How long the finals that never came had been waited for when the run ended, in ns."""
     ends = [each.partials[-1].end for each in utterances.all if each.final is None]
-    return timeline.last - origin(timeline.offset_of(np.array(ends, dtype=np.float64)))
+    offsets = timeline.offset_of(np.array(ends, dtype=np.float64))
+    kept = ~np.isnan(clear(offsets, np.full(len(offsets), np.nan)))
+    return timeline.last - origin(offsets[kept])
 
 
 def _negatives(timeline: Timeline, words: Words) -> list[Negative]:

@@ -16,12 +16,15 @@ from replay.wire.closing import Close, on_close
 from replay.wire.messages import Transcript
 
 _NS_PER_MS = 1e6
+#: A loss may be put down so much before the fault that brought it, in ns.
+_TOGETHER = 50_000_000
 
 
 class Outage(Struct, kw_only=True):
     """One loss of a connection, in ms; None for a step that was never reached.
 
-    connection: the one that was lost; cause: how that was noticed. detect: from the last sign of
+    connection: the one that was lost; cause: how that was noticed; fault: the last one that had
+    been done to it, if any. detect: from the last sign of
     life to the loss. down: from the loss to the next open connection, of which backoff was spent
     waiting and connect in attempts. From the new connection's opening: flush until everything
     spoken had been sent again, first_ack, first_transcript, and caught_up until the lag of partials
@@ -63,6 +66,7 @@ def _outage(timeline: Timeline, lost: journal.Lost, lags: tuple[Floats, Floats])
     outage = Outage(
         connection=lost.connection,
         cause=lost.cause,
+        fault=_fault(timeline, lost),
         detect_ms=_ms(_last_sign(timeline, lost), lost.t),
     )
     back = _after(timeline.all(journal.Connected), lost.t)
@@ -81,6 +85,30 @@ def _outage(timeline: Timeline, lost: journal.Lost, lags: tuple[Floats, Floats])
     outage.caught_up_ms = _caught_up(lost.t, back.t, *lags)
     outage.resent_bytes = _resent(timeline, again)
     return outage
+
+
+def windows(timeline: Timeline, found: list[Outage]) -> list[tuple[int, int]]:
+    """From when to when each outage disturbed the session, in journal ns: from the last sign of
+    life until the transcript had caught up, or else the audio, or to the end of it all."""
+    spans = []
+    for lost, outage in zip(losses(timeline), found, strict=True):
+        begun = lost.t - round((outage.detect_ms or 0) * _NS_PER_MS)
+        settled = outage.caught_up_ms if outage.caught_up_ms is not None else outage.flush_ms
+        if outage.down_ms is None or settled is None:
+            spans.append((begun, timeline.last))
+        else:
+            spans.append((begun, lost.t + round((outage.down_ms + settled) * _NS_PER_MS)))
+    return spans
+
+
+def _fault(timeline: Timeline, lost: journal.Lost) -> str | None:
+    """The last fault before a loss, on its connection or on the whole way."""
+    done = [
+        each.text
+        for each in timeline.all(journal.FaultFired)
+        if each.t <= lost.t + _TOGETHER and each.connection in (0, lost.connection)
+    ]
+    return done[-1] if done else None
 
 
 def _last_sign(timeline: Timeline, lost: journal.Lost) -> int | None:

@@ -133,7 +133,8 @@ def summarise(
     case = Case(timeline, comparison, limits or Limits())
     outcomes = judge(case)
     spoken = utterances.gather(timeline)
-    late = latency.measure(timeline, spoken)
+    lost = outages.measure(timeline, spoken)
+    late = latency.measure(timeline, spoken, outages.windows(timeline, lost))
     summary = Summary(
         replay_version=header.replay_version,
         verdict="unknown",
@@ -151,7 +152,7 @@ def summarise(
         stability=stability.measure(spoken),
         audio=_audio(timeline, comparison),
         transcript=transcript.measure(timeline, spoken),
-        outages=outages.measure(timeline, spoken),
+        outages=lost,
         faults=_faults(case),
         session=_session(case),
         resources=resources.measure(timeline),

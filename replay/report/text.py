@@ -37,6 +37,7 @@ _MEASURES = {
     "endpointing": "speech end noticed",
     "decoding": "speech end to final",
 }
+_FAULTS_SHOWN = 12
 _STEPS = {
     "detect_ms": "noticed",
     "backoff_ms": "waited",
@@ -85,7 +86,13 @@ def lines(summary: Summary) -> Iterator[str]:
     for outage in summary.outages:
         steps = " ".join(f"{name}={_plain(getattr(outage, name))}" for name in _STEPS)
         resent = f"resent_bytes={outage.resent_bytes}"
-        yield f"outage: connection={outage.connection} cause={outage.cause} {steps} {resent}"
+        done = f" fault={outage.fault}" if outage.fault else ""
+        yield f"outage: connection={outage.connection} cause={outage.cause} {steps} {resent}{done}"
+    for fault in summary.faults.events:
+        yield f"fault: {fault.fault} t_ms={fault.t_ms:.0f} connection={fault.connection}"
+    yield from (f"fault missed: {text}" for text in summary.faults.missed)
+    for state in ("pass", "fail", "unknown"):
+        yield f"invariants {state}: {_ids(summary, state) or '-'}"
     for finding in summary.findings:
         yield f"finding: {finding.severity} {finding.invariant} {finding.detail}"
     for name in ("finals", "words", "lost", "duplicated", "changed", "wer"):
@@ -96,6 +103,8 @@ def lines(summary: Summary) -> Iterator[str]:
 def render(summary: Summary) -> RenderableType:
     """The terminal's form: verdict first, then the figures, the text last."""
     parts: list[RenderableType] = [_head(summary), "", _latency(summary), "", _below(summary)]
+    if summary.faults.asked or summary.faults.fired:
+        parts += ["", _faults(summary)]
     if summary.outages:
         parts += ["", _outages(summary)]
     if summary.findings:
@@ -156,6 +165,10 @@ def _below(summary: Summary) -> RenderableType:
     if words.words_used is not None:
         against = "true word times" if words.reference == "words" else "the service's own times"
         grid.add_row(" words against", f"{against}, {_share(words.words_used)} usable")
+    calm = words.undisturbed
+    if calm is not None and calm.word_final.n:
+        figures = f"word final p50 {_ms(calm.word_final.p50)}, max {_ms(calm.word_final.max)} ms"
+        grid.add_row(" apart from outages", figures)
     if words.end_of_session_ms is not None:
         grid.add_row(" end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
     if stable.erasure is not None:
@@ -163,6 +176,13 @@ def _below(summary: Summary) -> RenderableType:
         grid.add_row(" stability", f"{back} of words taken back, erasure {stable.erasure:g}")
     grid.add_row(" pacing", _pacing(summary))
     grid.add_row(" audio", _audio(summary))
+    held, broken, open_ = _ids(summary, "pass"), _ids(summary, "fail"), _ids(summary, "unknown")
+    row = Text.assemble(("held ", "dim"), (held or "none", "green"))
+    if broken:
+        row.append(f"  broken {broken}", style="bold red")
+    if open_:
+        row.append(f"  not known {open_}", style="yellow")
+    grid.add_row(" invariants", row)
     if summary.resources.rss_bytes is not None:
         grid.add_row(
             " client",
@@ -208,6 +228,26 @@ def _outages(summary: Summary) -> RenderableType:
     return table
 
 
+def _faults(summary: Summary) -> RenderableType:
+    faults = summary.faults
+    rows = [Text(f" faults   {faults.fired} fired of {faults.asked} asked for")]
+    rows += [
+        Text(
+            f"          {each.fault} at {each.t_ms / 1e3:.2f} s, connection {each.connection}",
+            "dim",
+        )
+        for each in faults.events[:_FAULTS_SHOWN]
+    ]
+    if len(faults.events) > _FAULTS_SHOWN:
+        rows.append(Text(f"          and {len(faults.events) - _FAULTS_SHOWN} more", "dim"))
+    rows += [Text(f"          {each} did not fire", "yellow") for each in faults.missed]
+    return Group(*rows)
+
+
+def _ids(summary: Summary, state: str) -> str:
+    return " ".join(name for name, found in summary.invariants.items() if found == state)
+
+
 def _findings(summary: Summary) -> RenderableType:
     return Group(
         *(
@@ -233,7 +273,9 @@ def _score(summary: Summary) -> RenderableType:
 
 
 def _origins(summary: Summary) -> list[tuple[str, msgspec.Struct]]:
-    return [("from_plan", summary.latency.from_plan), ("from_send", summary.latency.from_send)]
+    late = summary.latency
+    calm = [("undisturbed", late.undisturbed)] if late.undisturbed is not None else []
+    return [("from_plan", late.from_plan), ("from_send", late.from_send), *calm]
 
 
 def _figures(dist: Distribution) -> str:
