@@ -86,15 +86,15 @@ class Watch:
         """Do what comes due, for as long as the session may go on."""
         self._put_off(self.schedule.start(trio.current_time()))
         while True:
-            self._due = due = self.schedule.due()
-            with trio.move_on_at(float("inf") if due is None else due):
-                await self._wake.wait()
             self._wake = trio.Event()
             self._put_off(self.schedule.tick(trio.current_time()))
             while self._jobs:
                 job, done = self._jobs.popleft()
                 await job()
                 done.set()
+            self._due = due = self.schedule.due()
+            with trio.move_on_at(float("inf") if due is None else due):
+                await self._wake.wait()
 
     # ------------------------------------------------------------------ what is told from outside
 
@@ -257,8 +257,7 @@ class Watch:
                     await self._strike(self, firing, link)
                 else:
                     after.append(firing)
-        if self.schedule.due() != self._due:
-            self._wake.set()
+        self._look()
         return after
 
     def _note(self, link: Link, data: str | bytes) -> None:
@@ -285,11 +284,16 @@ class Watch:
                 await self._strike(self, firing, self.link or link)
 
         if not firings:
-            self._wake.set()
+            self._look()
             done = trio.Event()
             done.set()
             return done
         return self._submit(strike)
+
+    def _look(self) -> None:
+        """Have `run` look at its clock again, if something else is due next."""
+        if self.schedule.due() != self._due:
+            self._wake.set()
 
     def _submit(self, job: _Job) -> trio.Event:
         done = trio.Event()
