@@ -1,4 +1,4 @@
-"""Fetching the service's own recording of a session, to hold it against what was sent."""
+"""What is asked of the service once a session is over: its recording, and which sessions it has."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from replay.audio import wav_data_offset
 from replay.client import LiveSession
 from replay.errors import ReplayError
 from replay.recorder import Recorder, cannot_write
+from replay.transport.http import HttpService
 from replay.wire.http import file_path
+
+_MOST_SESSIONS = 100
 
 
 async def fetch_recording(session: LiveSession, recorder: Recorder, path: Path) -> None:
-    """Write the recording to `path`; that the service does not give it out is only put down.
+    """Write the recording to `path`; that the service does not give it out, or gives out something
+    else, is only put down.
 
     Raises:
         MachineError: it cannot be written.
@@ -40,18 +44,29 @@ async def fetch_recording(session: LiveSession, recorder: Recorder, path: Path) 
             error=error,
         )
     )
-    if error:
+    measured = None if error else await trio.to_thread.run_sync(measure, path)
+    if measured is None:
         await trio.to_thread.run_sync(path.unlink)
     else:
-        size, digest = await trio.to_thread.run_sync(measure, path)
+        size, digest = measured
         recorder.write(j.Recorded(t=recorder.now(), size=size, sha256=digest))
 
 
-def measure(path: Path) -> tuple[int, str]:
-    """Bytes of audio in a WAV file, and their SHA-256."""
+async def list_sessions(service: HttpService, recorder: Recorder) -> None:
+    """Put down which sessions a target has that nobody else plays into; none may be left over."""
+    try:
+        page = await service.jobs({"limit": _MOST_SESSIONS})
+    except ReplayError:
+        return  # the question stays open, which is no fault of the session
+    recorder.write(j.Sessions(t=recorder.now(), ids=[job.id for job in page.items]))
+
+
+def measure(path: Path) -> tuple[int, str] | None:
+    """Bytes of audio in a WAV file, and their SHA-256; None when it is something else."""
     with path.open("rb") as file:
-        head = file.read(1 << 16)
-        start = wav_data_offset(head) or 0
+        start = wav_data_offset(file.read(1 << 16))
+        if not start:
+            return None
         file.seek(start)
         digest = hashlib.file_digest(file, "sha256")
         return file.tell() - start, digest.hexdigest()

@@ -16,19 +16,20 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
+from msgspec import structs
 
 from replay import __version__
 from replay import journal as j
 from replay.audio import NS, AudioFormat
 from replay.client import Ticket, open_session
-from replay.errors import MachineError, ReplayError, UsageError
+from replay.errors import Interrupted, MachineError, ReplayError, UsageError
 from replay.faults import Plan, chaos
 from replay.observer import sample_resources, watch_stalls
 from replay.opening import request_body
 from replay.pace import Phase
 from replay.player import Pace, Player
 from replay.recorder import FileRecorder, cannot_write, open_recorder
-from replay.recording import fetch_recording
+from replay.recording import fetch_recording, list_sessions
 from replay.session import Policy
 from replay.source import Shape, Source, SourceSpec, Spoken, find_reference, open_source
 from replay.spill import Spill
@@ -65,6 +66,7 @@ class RunOptions:
         seed: of the back-off times, and of the faults.
         plan: the faults.
         chaos: more faults, drawn by lot: mild, rough or cruel.
+        controls: what undisturbed runs of the same source understood.
     """
 
     source: SourceSpec
@@ -82,12 +84,13 @@ class RunOptions:
     seed: int = 0
     plan: Plan = field(default_factory=Plan)
     chaos: str | None = None
+    controls: tuple[j.Control, ...] = ()
 
 
 async def run(options: RunOptions, make_view: Callable[[], View] | None = None) -> Path:
     """Play, record, and say where; the summary is made from the directory afterwards.
 
-    SIGINT and SIGTERM end the session's audio and wait for its end; a second one ends at once.
+    SIGINT, SIGTERM and SIGHUP end the session's audio and wait for its end; a second one ends at once.
 
     Raises:
         ReplayError: nothing could be played; or the run broke off, and its directory is kept.
@@ -111,6 +114,8 @@ async def run(options: RunOptions, make_view: Callable[[], View] | None = None) 
             finally:
                 if not run_.began:
                     shutil.rmtree(directory, ignore_errors=True)
+        if not run_.began:
+            raise Interrupted("interrupted before the session was open")
     return directory
 
 
@@ -188,11 +193,13 @@ class _Run:
                 nursery.cancel_scope.cancel()
             if options.fetch_file:
                 await fetch_recording(session, recorder, self._directory / "recorded.wav")
+            if options.target.kind == "sandbox":
+                await list_sessions(self._service, recorder)
 
     async def _heed_signals(
         self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]
     ) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             task_status.started()
             count = 0
             async for _ in signals:
@@ -231,6 +238,8 @@ class _Run:
                 seed=options.seed,
             )
         )
+        for control in options.controls:
+            self._recorder.write(structs.replace(control, t=self._recorder.now()))
         spoken = options.reference or beside(options.source, source)
         if spoken is not None:
             self._recorder.write(

@@ -22,7 +22,7 @@ FLOORS = {
     # Ground: formats, the protocol's words, the journal's lines.
     **dict.fromkeys(("errors", "audio", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
-    **dict.fromkeys(("ledger", "pace", "policy", "session", "faults"), 1),
+    **dict.fromkeys(("counter", "ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(
         ("judge", "align", "bytediff", "continuity", "latency", "outages", "pacing"), 1
     ),
@@ -35,7 +35,7 @@ FLOORS = {
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "verify", "report"), 4),
+    **dict.fromkeys(("target", "run", "controls", "verify", "report"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,16 @@ from replay.cli.faults import plan_from
 from replay.cli.options import config_from, target_from
 from replay.cli.tickets import read_ticket
 from replay.cli.types import KEEP
+from replay.controls import with_controls
 from replay.errors import ReplayError, UsageError
+from replay.journal import Interrupted
 from replay.pace import Phase
 from replay.player import Pace
 from replay.report import json as json_report
 from replay.report import text
-from replay.report.live import make_view
+from replay.report.live import LiveView, PlainView, make_view
 from replay.run import RunOptions, run
-from replay.rundir import load, write_summary
+from replay.rundir import Run, load, write_summary
 from replay.session import Policy
 from replay.source import Shape, SourceSpec
 from replay.source.reference import read_reference
@@ -43,36 +45,44 @@ def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) 
     Raises:
         ReplayError: the only source could not be played, or the options make no sense.
     """
-    every = [_run_options(source, options, sources) for source in sources]
+    every = [_run_options(source, options, n, len(sources)) for n, source in enumerate(sources, 1)]
     # With --json, standard output is for the documents alone.
     console = Console(stderr=as_json)
     summaries: list[Summary] = []
     codes: set[int] = set()
     for each in every:
         try:
-            directory = trio.run(run, each, partial(make_view, console))
+            controlled = with_controls(each, options["control"], partial(_control_view, console))
+            directory = trio.run(run, controlled, partial(make_view, console))
+            stored = load(directory)
+            summary = finish(stored)
         except ReplayError as error:
             if len(every) == 1:
                 raise
             click.echo(f"replay: {error}", err=True)  # the other sources have their turn
             codes.add(error.exit_code)
             continue
-        summary = finish(directory)
         summaries.append(summary)
         codes.add(_EXIT[summary.verdict])
         text.show(summary, console)
         console.print(f"{directory}/", style="dim", highlight=False, soft_wrap=True)
+        if stored.timeline.all(Interrupted):
+            break  # whoever stops one does not want the next
     if as_json:
         documents = [json_report.render(summary).decode().rstrip() for summary in summaries]
         click.echo(documents[0] if len(sources) == 1 else "[" + ",\n".join(documents) + "]")
     return worst(codes)
 
 
-def finish(directory: Path) -> Summary:
-    """Sum a run up from its directory, and leave the summary there."""
-    stored = load(directory)
+def _control_view(console: Console, title: str) -> Callable[[], LiveView | PlainView]:
+    console.print(title, style="dim", highlight=False)
+    return partial(make_view, console)
+
+
+def finish(stored: Run) -> Summary:
+    """Sum a run up, and leave the summary in its directory."""
     summary = summarise(stored.timeline, stored.compare())
-    write_summary(directory, json_report.render(summary))
+    write_summary(stored.path, json_report.render(summary))
     return summary
 
 
@@ -81,18 +91,25 @@ def worst(codes: set[int]) -> int:
     return next((code for code in (2, 1, 3) if code in codes), 0)
 
 
-def _run_options(source: str, options: dict[str, Any], sources: Sequence[str]) -> RunOptions:
+def _run_options(source: str, options: dict[str, Any], number: int, count: int) -> RunOptions:
+    """The options of the `number`th source of `count`, from 1."""
     ticket, opened_with = (
         read_ticket(options["session"]) if options["session"] is not None else (None, {})
     )
-    if ticket is not None and len(sources) > 1:
+    if ticket is not None and count > 1:
         raise UsageError("--session plays one source: the session ends with it")
-    config = opened_with or config_from(options)
+    config = config_from(options)
+    if opened_with:
+        if config:
+            raise UsageError(
+                f"--session: the session is configured already, {', '.join(config)} cannot change"
+            )
+        config = opened_with
     messages = {"receive_partial_transcripts": True, "receive_lifecycle_events": True}
     config["messages_config"] = {**messages, **config.get("messages_config", {})}
     out = options["out"]
-    if out is not None and len(sources) > 1:
-        out = out / f"{sources.index(source) + 1:02d}-{Path(source).stem}"
+    if out is not None and count > 1:
+        out = out / f"{number:02d}-{Path(source).stem}"
     return RunOptions(
         source=_source_spec(source, options),
         target=target_from(options, _sandbox_arguments(options)),
@@ -151,5 +168,7 @@ def _sandbox_arguments(options: dict[str, Any]) -> tuple[str, ...]:
     arguments: list[str] = []
     for name in ("recognizer", "script"):
         if options[name] is not None:
+            if options["target"] != "sandbox":
+                raise UsageError(f"--{name} is for the sandbox, the target is {options['target']}")
             arguments += [f"--{name}", str(options[name])]
     return tuple(arguments)

@@ -79,6 +79,12 @@ from replay.cli.types import DURATION, SPEED
     metavar="FILE",
     help="What is said: a text, or a .words.json with times. Default: the files beside the source.",
 )
+@click.option(
+    "--control",
+    multiple=True,
+    metavar="K|RUN",
+    help="Hold the transcript against undisturbed runs: K are played first, or stored ones.",
+)
 @click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
 @click.option(
     "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
@@ -90,8 +96,9 @@ from replay.cli.types import DURATION, SPEED
 def command(sources: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Play recordings or streams into a target, one after another, and measure what comes back.
 
-    A SOURCE is any file with audio in it, - for standard input, or an http(s), HLS, rtsp, rtmp, udp
-    or rtp URL. Each run leaves a directory with its journal and summary.
+    A SOURCE is any file with audio in it, - for standard input, an http(s), HLS, rtsp, rtmp, udp or
+    rtp URL, or `counter` for audio of which every byte says where it belongs. Each run leaves a
+    directory with its journal and summary.
 
     \b
     replay run call.flac

@@ -14,6 +14,7 @@ from replay.audio import AudioFormat, Chunk
 from replay.errors import SourceError
 from replay.journal import SourceFacts
 from replay.source.bridge import Bridge
+from replay.source.counting import COUNTER, CountingSource
 from replay.source.location import shown
 from replay.source.spec import Item, Shape, Source, SourceEvent, SourceSpec
 from replay.source.worker import Opened, Worker
@@ -41,6 +42,9 @@ async def open_source(
         SourceError: it cannot be opened, or gave nothing in time.
         UsageError: a chunk would hold no sample.
     """
+    if spec.location == COUNTER:
+        yield CountingSource(spec, shape, chunk_seconds)
+        return
     reader = _Reader(spec, shape, chunk_seconds)
     try:
         await reader.open()

@@ -20,8 +20,9 @@ class SourceSpec:
     """Which recording or stream, and which part of it.
 
     Attributes:
-        location: a path, `-` for standard input, or a URL. `rtsp://` and `rtmp://` URLs whose query
-            has the word `listen` wait for somebody to push to them.
+        location: a path, `-` for standard input, `counter` for audio that counts, or a URL.
+            `rtsp://` and `rtmp://` URLs whose query has the word `listen` wait for somebody to push
+            to them.
         stream_index: the stream's number in its container, as ffprobe counts; None for the best.
         start: seconds left out at the beginning, to the sample at the session's rate.
         duration: seconds played after that, None for the rest.
