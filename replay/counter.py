@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: What the counting source and its codec are called; a file of that name is `./counter`.
+COUNTER = "counter"
+
 _WORD = 4
 _MODULUS = 1 << 32
 #: A piece this long cannot stand anywhere else.

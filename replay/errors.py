@@ -7,6 +7,7 @@
     │   ├── ConfigError         a session configuration the service would refuse
     │   ├── FaultSyntaxError    a fault that cannot be read
     │   └── SourceError         the recording or stream cannot be opened or read
+    ├── Interrupted             the user ended it before there was anything to sum up  exit 3
     ├── MachineError            the machine lacks something (disk, port, package)  exit 2
     ├── ServiceError            the target answered, and the answer was no         exit 2
     │   ├── Refused             an HTTP error body: status, message, request id
@@ -66,6 +67,12 @@ class SourceError(UsageError):
 
 class MachineError(ReplayError):
     """The machine lacks something: disk space, a port, an optional package."""
+
+
+class Interrupted(ReplayError):
+    """The user ended it before there was anything to sum up."""
+
+    exit_code = 3
 
 
 class ServiceError(ReplayError):

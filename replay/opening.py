@@ -59,7 +59,7 @@ async def init(
         attempt += 1
         t = recorder.now()
         try:
-            answer = await service.init(body, region)
+            answer = await _ask(service, body, region, gives_up)
         except (ServiceError, TransportError) as error:
             recorder.write(
                 j.Init(
@@ -93,6 +93,14 @@ async def init(
         if at > gives_up:
             raise failure
         await trio.sleep_until(at)
+
+
+async def _ask(
+    service: Service, body: Mapping[str, Any], region: str | None, gives_up: float
+) -> InitAnswer:
+    with trio.CancelScope(deadline=gives_up):
+        return await service.init(body, region)
+    raise TransportError("POST /v2/live: no answer in time")
 
 
 def _worth_another(error: ServiceError | TransportError, attempt: int) -> bool:

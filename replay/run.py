@@ -90,7 +90,8 @@ class RunOptions:
 async def run(options: RunOptions, make_view: Callable[[], View] | None = None) -> Path:
     """Play, record, and say where; the summary is made from the directory afterwards.
 
-    SIGINT, SIGTERM and SIGHUP end the session's audio and wait for its end; a second one ends at once.
+    SIGINT, SIGTERM and SIGHUP end the session's audio and wait for its end; a second one ends at
+    once.
 
     Raises:
         ReplayError: nothing could be played; or the run broke off, and its directory is kept.

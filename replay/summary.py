@@ -250,6 +250,8 @@ def _doubts(case: Case, outcomes: dict[str, Outcome], summary: Summary) -> list[
         reasons.append("the journal was cut short")
     if timeline.all(journal.Interrupted):
         reasons.append("the run was interrupted")
+    broken = [note for note in timeline.all(journal.SourceNote) if note.event == "broken"]
+    reasons += [f"the source broke off: {note.detail}" for note in broken]
     if summary.session.outcome is None:
         reasons.append("the session did not come to an end")
     if not (summary.session.result_fetched or timeline.messages(PostFinalTranscript)):

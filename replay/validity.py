@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from replay import pacing
+from replay.counter import COUNTER
 from replay.journal import Interrupted, Stall
 from replay.latency import Latency
 from replay.statistics import quantile, smallest_sample
@@ -38,7 +39,7 @@ class Validity(Struct, kw_only=True):
 def judge(timeline: Timeline, latency: Latency) -> Validity:
     """Weigh everything that the journal knows about the instrument itself."""
     bound = _bound(latency)
-    invalid = [*_pace(timeline, bound), *_stalled(timeline)]
+    invalid = [*_pace(timeline, bound), *_stalled(timeline), *_silence(timeline, latency)]
     suspect = [
         *_speed(timeline),
         *_disturbed(timeline, bound),
@@ -57,6 +58,8 @@ def _bound(latency: Latency) -> float:
 
 
 def _pace(timeline: Timeline, bound: float) -> list[str]:
+    if timeline.header.vantage == "proxy":
+        return []  # whose client it is, whose pace it is
     if not len(timeline.chunks.t):
         return ["no audio was played"]
     if timeline.header.plan.speed == 0:
@@ -98,15 +101,20 @@ def _disturbed(timeline: Timeline, bound: float) -> list[str]:
     return found
 
 
+def _silence(timeline: Timeline, latency: Latency) -> list[str]:
+    """A recording in which nothing was heard measures nothing; a counting source says nothing."""
+    if timeline.header.source.codec == COUNTER or latency.from_plan.word_final.n:
+        return []
+    return ["no word was measured"]
+
+
 def _sample(latency: Latency) -> list[str]:
     found = []
     if latency.negative:
         what = "true" if latency.reference == "words" else "the service's own"
         found.append(f"{latency.negative} word times lie before {what} end of the word")
     n = latency.from_plan.word_final.n
-    if n == 0:
-        found.append("no word was measured")
-    elif n < smallest_sample(0.9):
+    if 0 < n < smallest_sample(0.9):
         found.append(f"only {n} words were measured: too few for any percentile but the median")
     return found
 

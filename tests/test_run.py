@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -192,6 +193,7 @@ def test_a_target_that_dies_fails_the_run_and_keeps_what_it_has(
         (["run", "good.wav", "--config", "config.json"], "endpoint"),
         (["run", "good.wav", "--config", "text.wav"], ".yaml"),
         (["run", "good.wav", "--start", "1h"], "start"),
+        (["run", "good.wav", "--recognizer", "silent", "--target", "http://a.b"], "sandbox"),
         (["run", "good.wav", "--reference", "nothing.txt"], "nothing.txt"),
         (["run", "good.wav", "--session", "text.wav"], "replay init"),
         (["run", "rtsp://127.0.0.1:9/x", "--source-timeout", "1s"], "127.0.0.1"),
@@ -293,3 +295,92 @@ def the_summary(directory: Path) -> dict[str, dict[str, object]]:
     (path,) = directory.glob("runs/*/summary.json")
     summary: dict[str, dict[str, object]] = json.loads(path.read_text())
     return summary
+
+
+def test_a_damaged_source_is_no_pass(sandbox: str, recording: Path, tmp_path: Path) -> None:
+    """Half a recording is played, and the verdict says that it broke off."""
+    half = tmp_path / "half.wav"
+    half.write_bytes(recording.read_bytes()[: 44 + 64000])
+    done = replay("run", half, "--target", sandbox, "--json", cwd=tmp_path)
+    summary = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert any("broke off" in reason for reason in summary["reasons"])
+
+
+def test_one_ctrl_c_stops_the_list(recording: Path, tmp_path: Path) -> None:
+    """Whoever stops one source does not want the next one."""
+    process = start("run", recording, recording, "--recognizer", "silent", cwd=tmp_path)
+    wait_for_journal(tmp_path, '"kind":"ack"')
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert len(list(tmp_path.glob("runs/*"))) == 1
+
+
+def test_the_same_source_twice_has_two_directories(
+    sandbox: str, recording: Path, tmp_path: Path
+) -> None:
+    """`--out` with several sources numbers them."""
+    replay(
+        *("run", recording, recording, "--target", sandbox, "--speed", "max", "--out", "all"),
+        cwd=tmp_path,
+    )
+    assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["01-noise", "02-noise"]
+
+
+def test_a_target_that_says_nothing_is_given_up(recording: Path, tmp_path: Path) -> None:
+    """Also the first request ends with `--give-up-after`; Ctrl-C before it does leaves nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = replay("run", recording, "--target", url, "--give-up-after", "1s", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "no answer in time" in done.stderr
+        process = start("run", recording, "--target", url, cwd=tmp_path)
+        server.accept()[0].close()  # of the run before
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        connection.close()
+    assert process.returncode == 3
+    assert output.splitlines()[-1] == "replay: interrupted before the session was open"
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_output_that_nobody_takes(tmp_path: Path) -> None:
+    """A closed pipe and a full disk behind standard output are exit 2, without a traceback."""
+    quoted = " ".join(REPLAY)
+    for command, said in (
+        (f"{quoted} run --help | true", ""),
+        (f"{quoted} --version > /dev/full", "standard output"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command}"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+        )
+        assert "Traceback" not in done.stderr
+        assert "Exception" not in done.stderr
+        assert said in done.stderr
+        assert done.returncode == 2 or (done.returncode == 0 and not said)  # it may be quick
+
+
+def test_a_session_file_is_private_and_made_before_the_session(
+    sandbox: str, tmp_path: Path
+) -> None:
+    """An unwritable file opens no session; an existing one is made readable for its owner alone."""
+    before = replay("jobs", "list", "--json", "--target", sandbox, cwd=tmp_path).stdout
+    (tmp_path / "taken").mkdir()
+    done = replay("init", "--target", sandbox, "--out", "taken", cwd=tmp_path)
+    assert done.returncode == 2
+    after = replay("jobs", "list", "--json", "--target", sandbox, cwd=tmp_path).stdout
+    assert len(json.loads(after)["items"]) == len(json.loads(before)["items"])
+    (tmp_path / "old.json").touch(0o644)
+    assert replay("init", "--target", sandbox, "--out", "old.json", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "old.json").stat().st_mode & 0o777 == 0o600
+    refused = replay(
+        *("run", "x.wav", "--session", "old.json", "--language", "en", "--target", sandbox),
+        cwd=tmp_path,
+    )
+    assert "language_config cannot change" in refused.stderr

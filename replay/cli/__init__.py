@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from replay import __version__
-from replay.errors import ReplayError
+from replay.errors import Interrupted, MachineError, ReplayError
 
 #: Every verb, its module, and its line of help; the modules are not loaded for `--help`.
 VERBS = {
@@ -35,9 +39,25 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; what it printed is out, or it is an error, before anybody says done."""
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has gone: there is nobody to tell.
+            _let_go_of_output()
+            sys.exit(2)
+        return result
+
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def _let_go_of_output() -> None:
+    """Keep the interpreter from trying once more what failed, on its way out."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,14 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         root.main(arguments, prog_name="replay", standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        click.echo("replay: interrupted", err=True)
+        sys.exit(Interrupted.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except ReplayError as error:
         click.echo(f"replay: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone: there is nobody to tell.
-        sys.stderr.close()
-        sys.exit(2)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _let_go_of_output()
+        reason = (error.strerror or str(error)).lower()
+        click.echo(f"replay: cannot write to standard output: {reason}", err=True)
+        sys.exit(MachineError.exit_code)

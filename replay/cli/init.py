@@ -33,7 +33,7 @@ def command(out: Path | None, **options: Any) -> None:
     """
     import trio
 
-    from replay.cli.tickets import TicketFile, write_ticket
+    from replay.cli.tickets import TicketFile, open_private, write_ticket
 
     config = config_from(options)
     if options["channels"] == KEEP:
@@ -43,6 +43,8 @@ def command(out: Path | None, **options: Any) -> None:
     target = target_from(options)
     if target.kind == "sandbox":
         raise UsageError("init needs a target that stays: gladia, or a sandbox's base URL")
+    if out is not None:
+        open_private(out).close()  # better to fail before there is a session than after
     ticket: TicketFile = trio.run(partial(_open, target, config, options["region"]))
     if out is not None:
         write_ticket(out, ticket)

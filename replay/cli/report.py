@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,14 +24,24 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
     from rich.console import Console
 
     from replay import rundir
+    from replay.errors import UsageError
     from replay.report import json, text
     from replay.summary import summarise
 
     console = Console()
+    broken = 0
     for path in runs:
-        run = rundir.load(path)
+        try:
+            run = rundir.load(path)
+        except UsageError as error:
+            if len(runs) == 1:
+                raise
+            click.echo(f"replay: {error}", err=True)  # the other runs have their turn
+            broken = error.exit_code
+            continue
         summary = summarise(run.timeline, run.compare())
         if as_json:
             click.echo(json.render(summary), nl=False)
         else:
             text.show(summary, console)
+    sys.exit(broken)

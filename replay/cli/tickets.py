@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -28,10 +28,24 @@ def write_ticket(path: Path, ticket: TicketFile) -> None:
         MachineError: it cannot be written.
     """
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open_private(path) as file:
             file.write(msgspec.json.encode(ticket) + b"\n")
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def open_private(path: Path) -> BinaryIO:
+    """`path`, empty, for writing by its owner and for reading by nobody else; also if it existed.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return os.fdopen(descriptor, "wb")
 
 
 def read_ticket(path: Path) -> tuple[Ticket, dict[str, Any]]:

@@ -8,12 +8,9 @@ from typing import Self
 import trio
 
 from replay.audio import Chunk
-from replay.counter import counted
+from replay.counter import COUNTER, counted
 from replay.journal import SourceFacts
 from replay.source.spec import Item, Shape, SourceSpec, chunk_bytes
-
-#: What the source is called; a file of that name can be played as `./counter`.
-COUNTER = "counter"
 
 
 class CountingSource:

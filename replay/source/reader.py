@@ -11,10 +11,11 @@ from typing import Self
 import trio
 
 from replay.audio import AudioFormat, Chunk
+from replay.counter import COUNTER
 from replay.errors import SourceError
 from replay.journal import SourceFacts
 from replay.source.bridge import Bridge
-from replay.source.counting import COUNTER, CountingSource
+from replay.source.counting import CountingSource
 from replay.source.location import shown
 from replay.source.spec import Item, Shape, Source, SourceEvent, SourceSpec
 from replay.source.worker import Opened, Worker

@@ -27,7 +27,7 @@ from replay.wire.http import (
     job_path,
 )
 
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 #: A service's reason for refusing is shown up to this many characters.
 _LONGEST_REASON = 500
 #: What msgspec raises for what is not the JSON asked for.
@@ -226,4 +226,6 @@ def _decode(content: bytes, kind: type[T], what: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except _NOT_JSON as error:
-        raise ProtocolViolation(f"{what}: the answer breaks the protocol: {error}") from None
+        raise ProtocolViolation(
+            f"{what}: the answer is not this API's; is the URL right? {error}"
+        ) from None
