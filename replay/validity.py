@@ -73,8 +73,13 @@ def _pace(timeline: Timeline, bound: float) -> list[str]:
     return []
 
 
+def _stalls(timeline: Timeline) -> list[int]:
+    """How long each stall of the event loop was, in ns; setting up is not measured by anybody."""
+    return [stall.lasted for stall in timeline.all(Stall) if stall.t > timeline.zero]
+
+
 def _stalled(timeline: Timeline) -> list[str]:
-    total = sum(stall.lasted for stall in timeline.all(Stall))
+    total = sum(_stalls(timeline))
     if total > _STALLED_SHARE * max(timeline.last - timeline.zero, 1):
         return [f"the event loop stood still for {total / _NS_PER_MS:.0f} ms in all"]
     return []
@@ -92,7 +97,7 @@ def _disturbed(timeline: Timeline, bound: float) -> list[str]:
     latest = pacing.lateness_ms(timeline).max(initial=0)
     if latest > bound and timeline.header.plan.speed and not _pace(timeline, bound):
         found.append(f"one own chunk was {latest:.1f} ms late; this run bears {bound:.1f} ms")
-    longest = max((stall.lasted for stall in timeline.all(Stall)), default=0) / _NS_PER_MS
+    longest = max(_stalls(timeline), default=0) / _NS_PER_MS
     if longest > bound and not _stalled(timeline):
         found.append(f"the event loop stood still for {longest:.1f} ms at once")
     held = np.sort(timeline.frames.done - timeline.frames.t) / _NS_PER_MS
