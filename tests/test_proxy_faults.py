@@ -1,9 +1,10 @@
-"""Every kind of fault and every moment, fired for real in virtual time: that it landed, and what our
-client made of it."""
+"""Every kind of fault and every moment, fired for real in virtual time: that it landed, and what
+our client made of it."""
 
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -157,7 +158,7 @@ async def test_held_bytes_all_come_later(autojump_clock: object) -> None:
     """A hold keeps what is sent meanwhile: acknowledgements stop, then all come, in order."""
     done = await played("hold(up, 1500ms) @ 1s")
     acks = done.all(j.Ack)
-    gaps = [b.t - a.t for a, b in zip(acks, acks[1:], strict=False)]
+    gaps = [b.t - a.t for a, b in pairwise(acks)]
     assert 1.4e9 < max(gaps) < 1.6e9
     assert done.repeated == 0
     assert len(done.all(j.Connected)) == 1
