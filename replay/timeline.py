@@ -61,6 +61,8 @@ class Acks:
 
 #: A source's announced length may be off by so many seconds, for reasons of its container.
 _ROUNDING = 0.1
+#: And the end of a word by so many.
+_ROUNDED_WORD = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,10 @@ class Timeline:
 
     @property
     def reference(self) -> journal.Reference | None:
-        """What was said in the audio that was played; without word times only the whole has one."""
+        """What was said in the audio that was played: words heard to their end.
+
+        Without word times only the whole has a reference.
+        """
         whole = self.first(journal.Reference)
         played = self.format.seconds(self.produced)
         expected = self.header.source.seconds
@@ -142,7 +147,8 @@ class Timeline:
             return whole
         if not whole.words:
             return None
-        words = [word for word in whole.words if (word.start + word.end) / 2 < played]
+        # Times in files are rounded, so that a word may end a little after the audio that holds it.
+        words = [word for word in whole.words if word.end <= played + _ROUNDED_WORD]
         text = " ".join(word.word for word in words)
         return journal.Reference(t=whole.t, text=text, words=words)
 

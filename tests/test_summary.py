@@ -306,3 +306,24 @@ def test_words_that_were_never_played_are_not_missed() -> None:
     ]
     found = judged(built, None).transcript
     assert (found.lost, found.wer) == (0, 0.0)
+
+
+def test_a_word_cut_off_by_the_stop_is_not_missed() -> None:
+    """A word whose end was never played is nobody's to recognise, however much of it was."""
+    built = Builder(reference=WORDS).play()
+    for k, word in enumerate(WORDS[:20]):
+        built.transcript(word[2] + 150, [word], final=True, name=str(k))
+    built.finish(4600)
+    stop = AudioFormat().bytes_in(2.06)  # word20 lasts from 2.0 to 2.08 s
+    built.entries = [
+        entry
+        for entry in built.entries
+        if not isinstance(entry, j.Produced | j.Frame) or entry.offset < stop
+    ]
+    last = max(
+        (entry for entry in built.entries if isinstance(entry, j.Produced)),
+        key=lambda entry: entry.offset,
+    )
+    last.size = stop - last.offset
+    found = judged(built, None).transcript
+    assert (found.lost, found.wer) == (0, 0.0)
