@@ -33,7 +33,8 @@ class Latencies(Struct, kw_only=True):
 
     ack: acknowledgement of each chunk. first_partial: from the utterance's first sound to its
     first partial. partial_lag: how far a partial's end lies behind the audio cursor, which moves
-    evenly and not by chunks. word_first, word_stable, word_final: from the end of each word.
+    evenly and not by chunks; by the clock, as all else here: at twice real time two seconds of audio
+    are one. word_first, word_stable, word_final: from the end of each word.
     final: from the end of the utterance, with the service's own wait for silence;
     final_forced: the same for finals that came after the stop was sent. endpointing: from the
     end of the utterance to speech_end; decoding: from there to the final.
@@ -193,7 +194,7 @@ def _lag(
     clear: Clear,
 ) -> Distribution:
     times, lags = partial_lags(timeline, utterances, cursor)
-    reached = (cursor(times) - lags) * timeline.format.bytes_per_second
+    reached = (cursor(times) - lags * _pace(timeline)) * timeline.format.bytes_per_second
     kept = ~np.isnan(clear(reached, times))
     times, lags = times[kept], lags[kept]
     return distribution(lags * 1e3) if len(times) else Distribution()
@@ -202,12 +203,20 @@ def _lag(
 def partial_lags(
     timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
 ) -> tuple[Floats, Floats]:
-    """When each partial came (ns), and how far behind the cursor its end lay (s), by time."""
+    """When each partial came (ns), and how far behind the cursor its end lay, by time.
+
+    In seconds of the clock; unpaced runs have no such measure, and theirs are seconds of audio.
+    """
     partials = sorted((p.t, p.end) for each in utterances.all for p in each.partials)
     table = np.array(partials, dtype=np.float64).reshape(len(partials), 2)
     times = table[:, 0]
     reached = timeline.offset_of(table[:, 1]) / timeline.format.bytes_per_second
-    return times, cursor(times) - reached
+    return times, (cursor(times) - reached) / _pace(timeline)
+
+
+def _pace(timeline: Timeline) -> float:
+    """Seconds of audio in a second of the clock."""
+    return timeline.speed or 1.0
 
 
 def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> Ends:

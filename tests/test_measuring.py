@@ -212,6 +212,18 @@ def test_speed_stretches_the_plan() -> None:
     assert timeline.spoken(ns(9000)) == 4.0
 
 
+def test_the_lag_of_partials_is_by_the_clock_at_any_speed() -> None:
+    """At twice the speed what was spoken at 250 ms and came at 350 lags 100 ms, not 200."""
+    timeline = Builder(speed=2).play().transcript(350, SAID[:1], final=False).timeline()
+    heard = utterances.gather(timeline)
+    assert latency.measure(timeline, heard).from_plan.partial_lag.p50 == 100
+    for window, touched in ((240, 245), False), ((270, 280), True), ((400, 500), False):
+        outage = [(ns(window[0]), ns(window[1]))]
+        calm = latency.measure(timeline, heard, outage).undisturbed
+        assert calm is not None
+        assert calm.partial_lag.n == (0 if touched else 1)
+
+
 def test_pacing_reads_lateness_and_drift_back() -> None:
     """A constant lateness has no drift; a clock 100 ppm slow shows 100 ppm."""
     found = pacing.measure(Builder().play(late=3).timeline())
