@@ -10,6 +10,7 @@ from replay import journal
 from replay.audio import wav_data_offset
 from replay.continuity import Comparison, compare
 from replay.errors import MachineError, UsageError
+from replay.judge.meant import meant
 from replay.timeline import Timeline
 
 JOURNAL = "journal.jsonl"
@@ -34,8 +35,12 @@ class Run:
         """Hold the recording against what was played, where both are there."""
         if self.sent is None or self.recorded is None:
             return None
+        size = self.timeline.format.frame_bytes
+        if self.timeline.header.vantage == "proxy":
+            said = meant(self.timeline, self.sent)
+            return compare(said.audio, self.recorded, size, said.basis)
         # All that was spoken, also what never reached the wire: it is as lost as the rest.
-        return compare(self.sent, self.recorded, self.timeline.format.frame_bytes)
+        return compare(self.sent, self.recorded, size)
 
 
 def load(path: Path) -> Run:

@@ -8,11 +8,13 @@ from typing import Any
 
 import trio
 import trio.testing
+from msgspec import structs
 from world import World, counting, open_world, play, words
 
 from replay import journal as j
 from replay.audio import AudioFormat
 from replay.continuity import compare
+from replay.judge.meant import meant
 from replay.player import Pace
 from replay.recorder import ListRecorder
 from replay.run import format_facts
@@ -22,6 +24,7 @@ from replay.sandbox.settings import Settings
 from replay.session import Policy
 from replay.summary import Summary, summarise
 from replay.timeline import Timeline
+from replay.wire.http import LIVE_PATH
 
 ASKS = {"messages_config": {"receive_lifecycle_events": True, "receive_partial_transcripts": True}}
 Disturb = Callable[[World], Awaitable[None]]
@@ -58,10 +61,12 @@ async def session(
     seed: int = 1,
     more: Sequence[j.Entry] = (),
     lines: list[Any] | None = None,
+    vantage: str = "client",
 ) -> Summary:
     """Play into a sandbox with these defects, while `disturb` does what it does; the summary.
 
-    `more`: entries that the journal gets besides; `lines`: takes all of its entries.
+    `more`: entries that the journal gets besides; `lines`: takes all of its entries; `vantage`:
+    whose journal is judged, the client's or that of a proxy that stood right before it.
     """
     fmt = fmt or AudioFormat()
     audio = counting(fmt, seconds) if audio is None else audio
@@ -93,9 +98,50 @@ async def session(
     entries = [recorder.entries[0], *sorted([*recorder.entries[1:], *more], key=lambda e: e.t)]
     if lines is not None:
         lines += entries
-    stored = b"".join(map(j.encode, entries)).splitlines(keepends=True)
-    timeline = Timeline(j.decode_lines(stored))
-    return summarise(timeline, compare(audio, recorded, fmt.frame_bytes))
+    if vantage == "proxy":
+        entries, came = as_proxy(entries, audio)
+        found = meant(stored(entries), memoryview(came))
+        return summarise(
+            stored(entries), compare(found.audio, recorded, fmt.frame_bytes, found.basis)
+        )
+    return summarise(stored(entries), compare(audio, recorded, fmt.frame_bytes))
+
+
+def stored(entries: Sequence[j.Entry]) -> Timeline:
+    """A journal as it is read back."""
+    lines = b"".join(map(j.encode, entries)).splitlines(keepends=True)
+    return Timeline(j.decode_lines(lines))
+
+
+#: What a proxy does not see.
+INSIDE = (
+    *(j.Produced, j.Started, j.SourceNote, j.Connecting, j.ConnectRefused, j.Backoff, j.CaughtUp),
+    *(j.StopAsked, j.Observation, j.Ended, j.Init),
+)
+
+
+def as_proxy(entries: Sequence[Any], audio: bytes) -> tuple[list[Any], bytes]:
+    """The journal that a proxy would have written, and the audio in the order in which it came."""
+    found: list[Any] = []
+    came = bytearray()
+    for each in entries:
+        match each:
+            case j.Header():
+                found.append(structs.replace(each, vantage="proxy"))
+                found.append(j.Http(t=0, done=0, method="POST", path=LIVE_PATH, status=201))
+            case j.Frame():
+                found.append(structs.replace(each, offset=len(came)))
+                came += audio[each.offset : each.offset + each.size]
+            case j.Ack():
+                found.append(structs.replace(each, upto=each.end))
+            case j.Connected():
+                found.append(structs.replace(each, resume_at=len(came), attempt=1))
+            case j.Lost():
+                cause = "closed" if each.code != 1006 else "wire"
+                found.append(structs.replace(each, unacked=0, cause=cause))
+            case _ if not isinstance(each, INSIDE):
+                found.append(each)
+    return found, bytes(came)
 
 
 def run(**options: Any) -> Summary:

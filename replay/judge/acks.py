@@ -77,11 +77,23 @@ def _connection(case: Case, found: Account, number: int, expected: int | None) -
     return expected
 
 
+def unacknowledged(case: Case, before: int) -> int:
+    """Bytes that connections before this one brought, and that were not acknowledged on them."""
+    frames, acks = case.timeline.frames, case.timeline.acks
+    total = 0
+    for number in {each.connection for each in case.timeline.all(journal.Connected)}:
+        if number < before:
+            mine = acks.connection == number
+            told = int(acks.end[mine].max() - acks.start[mine][0]) if mine.any() else 0
+            total += max(int(frames.size[frames.connection == number].sum()) - told, 0)
+    return total
+
+
 def _heard_until(case: Case, number: int) -> float:
     """Until when acknowledgements of a connection surely reached the client."""
     if not case.foreign:
         return float("inf")
-    lost = [e.t - _ON_ITS_WAY for e in case.timeline.all(journal.Lost) if e.connection == number]
+    lost = [e.t - _ON_ITS_WAY for e in case.losses if e.connection == number]
     eaten = [e.t for e in case.fired if e.fault in _EATING and e.connection in (0, number)]
     return min([float("inf"), *lost, *eaten])
 

@@ -14,12 +14,16 @@ from replay import journal
 from replay.continuity import Comparison, Finding, Severity
 from replay.outages import losses
 from replay.timeline import Timeline
+from replay.wire.closing import Close, on_close
 from replay.wire.config import MessagesConfig
 from replay.wire.http import LIVE_PATH, Job
 from replay.wire.messages import EndSession, PostFinalTranscript
 
 _NS_PER_MS = 1e6
 NS = 1_000_000_000
+
+#: What a close code says of a session that has ended.
+_OVER = (Close.DONE, Close.ENDED)
 
 State = Literal["pass", "fail", "unknown", "not applicable"]
 
@@ -107,7 +111,14 @@ class Case:
         ended = self.timeline.final(journal.Ended)
         if ended is not None:
             return ended.outcome in ("complete", "recovered")
-        return self.foreign and self.finished
+        return self.foreign and (self.finished or self._ended_meanwhile)
+
+    @property
+    def _ended_meanwhile(self) -> bool:
+        """The service had finished a session that was stopped when its client came back."""
+        lost, stopped = self.timeline.final(journal.Lost), self.timeline.all(journal.StopSent)
+        done = self.job is not None and self.job.ended
+        return bool(stopped) and done and lost is not None and on_close(lost.code) in _OVER
 
     @property
     def interrupted(self) -> bool:

@@ -8,6 +8,7 @@ from replay import journal
 from replay.continuity import Finding
 from replay.errors import FaultSyntaxError
 from replay.faults import parse_fault
+from replay.judge.acks import unacknowledged
 from replay.judge.case import NS, Attempt, Case, Outcome, judged, not_applicable, seconds, unknown
 from replay.wire.closing import Close, on_status
 from replay.wire.http import LIVE_PATH
@@ -33,6 +34,10 @@ def r1(case: Case) -> Outcome:
         return not_applicable("no connection was lost")
     back = [each.t for each in case.timeline.all(journal.Connected)]
     last = case.losses[-1]
+    over = case.timeline.final(journal.Lost)
+    if case.foreign and over is not None and not case.complete:
+        # Its client does not say what became of it: it came back, and its last connection is over.
+        back, last = [], over
     ended = case.timeline.final(journal.Ended)
     if any(t >= last.t for t in back) and not (ended and _failed(ended)):
         return judged([])
@@ -109,7 +114,8 @@ def _acknowledged_late(case: Case) -> list[Finding]:
     audio that it had not acknowledged."""
     found = []
     for lost in case.timeline.all(journal.Lost):
-        if lost.cause != "silence" or any(
+        given_up = lost in case.losses if case.foreign else lost.cause == "silence"
+        if not given_up or any(
             each.connection in (0, lost.connection) and each.t <= lost.t for each in case.fired
         ):
             continue
@@ -129,7 +135,7 @@ def _understood_beyond(case: Case, connection: int) -> float | None:
     rate, acks = case.timeline.format.bytes_per_second, case.timeline.acks
     told = int(acks.end[acks.connection <= connection].max(initial=0))
     # What earlier connections had brought without an acknowledgement may be understood as well.
-    told += sum(lost.unacked for lost in case.losses if lost.connection < connection)
+    told += unacknowledged(case, connection)
     ends = [
         message.data.utterance.end
         for heard, message in case.timeline.messages(Transcript)

@@ -18,6 +18,7 @@ _HANDOVER = NS
 def s1(case: Case) -> Outcome:
     timeline = case.timeline
     opened = [each.id for each in timeline.all(journal.Init) if each.id]
+    mine = [*opened, *([case.job.id] if case.job else [])]
     posts = len(opened) or sum(
         (each.method, each.path, each.status) == ("POST", LIVE_PATH, 201)
         for each in timeline.all(journal.Http)
@@ -31,8 +32,8 @@ def s1(case: Case) -> Outcome:
         text = f"{len(maybe)} openings without an answer may have left a session behind"
         findings.append(case.finding("S1", "warning", text, maybe[0].t))
     listed = timeline.final(journal.Sessions)
-    if listed is not None and opened:
-        orphans = [each for each in listed.ids if each not in opened]
+    if listed is not None and mine and posts:
+        orphans = [each for each in listed.ids if each not in mine]
         if orphans:
             text = f"the target has {len(listed.ids)} sessions; nobody was told of {orphans[0]}"
             findings.append(case.finding("S1", "error", text, listed.t, orphans=len(orphans)))
@@ -48,7 +49,9 @@ def s2(case: Case) -> Outcome:
         return not_applicable("the service closed no connection")
     findings, unsure = [], ""
     for lost in closed:
-        again = any(each.t >= lost.t for each in case.attempts)
+        again = any(
+            each.t >= lost.t and each.connection > lost.connection for each in case.attempts
+        )
         where = {"connection": lost.connection, "code": lost.code}
         todo = on_close(lost.code)
         if todo is not Close.RECONNECT and again:

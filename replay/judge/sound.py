@@ -20,7 +20,11 @@ def window_bytes(case: Case) -> int:
     """
     found = account(case)
     if case.foreign:
-        return sum(found.arrived.values()) + found.untold + found.open
+        # Nothing that came once can have been meant twice.
+        window = sum(found.arrived.values()) + found.untold + found.open
+        came = int(case.timeline.frames.size.sum())
+        said = case.comparison.sent_bytes if case.comparison is not None else 0
+        return min(window, max(came - said, 0))
     told = sum(found.arrived.values()) + _part_frames(case)
     last = max(found.arrived, default=0)
     silent = [lost for lost in case.losses if lost.connection >= last]
