@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import IO, Protocol
 
 import trio
 
 from replay import journal as j
 from replay.audio import wav_data_offset
-from replay.client import LiveSession
 from replay.errors import ReplayError
 from replay.recorder import Recorder, cannot_write
 from replay.transport.http import HttpService
@@ -18,7 +18,16 @@ from replay.wire.http import file_path
 _MOST_SESSIONS = 100
 
 
-async def fetch_recording(session: LiveSession, recorder: Recorder, path: Path) -> None:
+class Downloads(Protocol):
+    """A session whose recording can be had, such as `LiveSession`."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def download(self, into: IO[bytes]) -> int: ...
+
+
+async def fetch_recording(session: Downloads, recorder: Recorder, path: Path) -> None:
     """Write the recording to `path`; that the service does not give it out, or gives out something
     else, is only put down.
 

@@ -35,7 +35,7 @@ FLOORS = {
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "controls", "verify", "report"), 4),
+    **dict.fromkeys(("target", "run", "proxying", "controls", "verify", "report"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
 }

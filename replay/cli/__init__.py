@@ -20,6 +20,7 @@ VERBS = {
     "run": "Play recordings or streams into a target and measure what comes back.",
     "sandbox": "Serve the API on this machine, with real speech recognition.",
     "verify": "Judge stored runs again.",
+    "proxy": "Stand between any client and a target, and harm what passes.",
     "report": "Render stored runs again.",
     "init": "Open a session and print its id and URL, for a machine without the key.",
     "jobs": "List, show, fetch and delete the finished sessions of a target.",

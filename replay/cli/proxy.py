@@ -1,0 +1,146 @@
+"""`replay proxy`: the injector, in front of anybody's client."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replay.cli.faults import fault_options
+from replay.cli.options import target_options
+from replay.cli.types import DURATION, Parsed
+
+if TYPE_CHECKING:
+    from replay.faults import Plan
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r}: write HOST:PORT or PORT, such as 127.0.0.1:8766")
+    return host or "127.0.0.1", int(port)
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@target_options
+@click.option(
+    "--listen",
+    type=Parsed("address", _address),
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="[HOST:]PORT",
+    help="Where clients are to go; port 0 takes any.",
+)
+@fault_options
+@click.option(
+    "--chaos-length",
+    type=DURATION,
+    default="1m",
+    show_default=True,
+    help="How much audio --chaos is to reckon with.",
+)
+@click.option("--by-hand", multiple=True, metavar="TEXT", help="A fault that SIGUSR1 arms.")
+@click.option(
+    "--control",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Arm and heal over HTTP: GET /, POST /arm, POST /heal.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A directory for each session that passes. [default: runs/<time>-proxy]",
+)
+@click.option("--seed", type=int, default=0, help="Of the faults.")
+@click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
+@click.option(
+    "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def command(**options: Any) -> None:
+    """Stand between any client and a target, and harm what passes on purpose.
+
+    With a COMMAND, it is run with GLADIA_API_URL pointing here (and GLADIA_API_KEY set to "local"
+    if it is not set), and the exit code says what became of its sessions: 0 pass, 1 fail, 2 usage
+    or environment, 3 unknown. Without one it runs until Ctrl-C. SIGUSR1 arms the next --by-hand
+    fault, SIGUSR2 ends all that is being done.
+
+    \b
+    replay proxy --fault 'reset @ 3s' -- python my_client.py call.wav
+    replay proxy --target gladia --listen 8766 --journal sessions/
+    """
+    import trio
+
+    from replay.faults import parse_plan
+    from replay.proxying import ProxyOptions, proxy
+
+    host, port = options["listen"]
+    journal = options["journal"] or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-proxy"
+    chosen = ProxyOptions(
+        journal=journal,
+        target=_target(options),
+        host=host,
+        port=port,
+        plan=_plan(options),
+        by_hand=parse_plan(options["by_hand"]).rules,
+        control=options["control"],
+        seed=options["seed"],
+        command=tuple(options["command"]),
+    )
+    done = trio.run(proxy, chosen, _ready)
+    sys.exit(_verdict(done.sessions, done.code))
+
+
+def _ready(url: str) -> None:
+    click.echo(f"replay: listening on {url}", err=True)
+
+
+def _target(options: dict[str, Any]) -> Any:
+    from replay.cli.options import target_from
+
+    arguments: list[str] = []
+    for name in ("recognizer", "script"):
+        if options[name] is not None:
+            arguments += [f"--{name}", str(options[name])]
+    return target_from(options, tuple(arguments))
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    from replay.cli.faults import plan_from
+    from replay.faults import Plan, chaos
+
+    plan: Plan = plan_from(options)
+    if options["chaos"] is None:
+        return plan
+    restart = options["target"] == "sandbox"
+    seconds = float(options["chaos_length"])
+    drawn = chaos(options["chaos"], options["seed"], seconds, restart=restart)
+    return Plan(plan.rules + drawn.rules)
+
+
+def _verdict(sessions: list[Path], code: int | None) -> int:
+    """The worst of all sessions; each is summed up in its directory and shown in a line."""
+    from replay.report import json as json_report
+    from replay.rundir import load, write_summary
+    from replay.summary import summarise
+
+    verdicts = set()
+    for directory in sessions:
+        stored = load(directory)
+        summary = summarise(stored.timeline, stored.compare())
+        write_summary(directory, json_report.render(summary))
+        verdicts.add(summary.verdict)
+        click.echo(f"{summary.verdict}: {directory}/", err=True)
+        for reason in summary.reasons:
+            click.echo(f"  {reason}", err=True)
+    if code:
+        click.echo(f"replay: the command exited with {code}", err=True)
+        verdicts.add("fail")
+    if not sessions:
+        click.echo("replay: no session was opened", err=True)
+        verdicts.add("unknown")
+    return 1 if "fail" in verdicts else 3 if "unknown" in verdicts else 0
