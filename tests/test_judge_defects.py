@@ -164,4 +164,6 @@ def test_runs_with_cuts_are_without_an_error(batch: int) -> None:
         for vantage in ("client", "proxy"):
             found = run(vantage=vantage, **options(seed), disturb=cuts(seed))
             errors = [each.detail for each in found.findings if each.severity != "info"]
-            assert (seed, vantage, found.reasons, errors) == (seed, vantage, [], [])
+            assert (seed, vantage, errors) == (seed, vantage, [])
+            # What a cut took with it may have been all that was said.
+            assert found.reasons in ([], ["no word was measured"]), (seed, vantage)
