@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +21,7 @@ from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
 from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
+from replay.sandbox.scratch import scratch_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
@@ -205,8 +205,8 @@ class Sandbox:
 @contextmanager
 def _directory(settings: Settings) -> Iterator[Path]:
     if settings.data is None:
-        with tempfile.TemporaryDirectory(prefix="replay-sandbox-") as made:
-            yield Path(made)
+        with scratch_directory() as made:
+            yield made
         return
     try:
         settings.data.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import msgspec
 import trio
 
 from replay.errors import MachineError
+from replay.sandbox.scratch import scratch_directory
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 3.0
@@ -53,8 +53,8 @@ async def owned_sandbox(*args: str) -> AsyncIterator[SandboxProcess]:
     Raises:
         MachineError: it did not start.
     """
-    with TemporaryDirectory(prefix="replay-sandbox-") as data:
-        kept = args if "--data" in args else ("--data", data, *args)
+    with scratch_directory() as data:
+        kept = args if "--data" in args else ("--data", str(data), *args)
         sandbox = SandboxProcess(kept)
         try:
             await sandbox.start()
