@@ -92,9 +92,10 @@ async def test_ends_when_its_parent_is_killed() -> None:
             await trio.to_thread.run_sync(child.wait, 20)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_signals_end_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
-    """SIGTERM and Ctrl-C end it with exit code 0, nothing on stderr, and no directory left."""
+    """SIGTERM, Ctrl-C and a terminal that goes away end it with exit code 0, nothing on stderr,
+    and no directory left."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = await trio.lowlevel.open_process(
         [*SANDBOX, "--port", "0", "--recognizer", "silent"],
@@ -127,6 +128,59 @@ async def test_usage_errors(tmp_path: Path) -> None:
         busy = await run(*SANDBOX, "--recognizer", "silent", "--port", port)
     assert busy.returncode == 2
     assert len(busy.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('"$@" --data /proc/none', b"cannot use /proc/none: No such file or directory"),
+        ('"$@" --until-eof <&-', b"--until-eof needs standard input, and that is closed"),
+        ('"$@" >&-', b"standard output is closed, and the ready line goes there"),
+        ('"$@" >/dev/full', b"cannot write to standard output: No space left on device"),
+    ],
+)
+async def test_places_that_cannot_be_used(line: str, said: bytes) -> None:
+    """A directory or a stream that cannot be used is named in one line, with exit code 2."""
+    done = await run("sh", "-c", line, "sh", *SANDBOX, "--port", "0", "--recognizer", "silent")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"replay: " + said)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--until-eof",)])
+async def test_parent_that_dies_during_the_start(options: tuple[str, ...]) -> None:
+    """Where nobody is left to read the ready line, it ends and says nothing."""
+    command = [*SANDBOX, "--port", "0", "--recognizer", "silent", *options]
+    process = await trio.lowlevel.open_process(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with trio.fail_after(30):
+        await process.stdout.aclose()
+        if options:
+            await process.stdin.aclose()
+        async with process.stderr, process.stdin:
+            assert await process.stderr.receive_some() == b""
+            await process.wait()
+
+
+async def test_no_hang_up_under_nohup() -> None:
+    """Who has the hang-up ignored keeps the sandbox through it; SIGTERM still ends it."""
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SANDBOX]
+    process = await trio.lowlevel.open_process(
+        [*command, "--port", "0", "--recognizer", "silent"], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with trio.fail_after(30):
+        async with process.stdout:
+            url = json.loads(await process.stdout.receive_some())["url"]
+            process.send_signal(signal.SIGHUP)
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+                assert (await client.get("/health")).status_code == 200
+            process.terminate()
+            assert await process.wait() == 0
 
 
 async def test_failing_start_is_reported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import click
 
 from replay import __version__
 from replay.cli.types import DURATION, SIZE, api_key
+from replay.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     import trio
@@ -109,6 +111,7 @@ def command(**options: Any) -> None:
     """Serve the API on this machine, with real speech recognition, until Ctrl-C or SIGTERM.
 
     The first line on standard output is JSON, written when everything is ready to be used.
+    A terminal that goes away (SIGHUP) ends it too.
 
     \b
     Examples:
@@ -126,6 +129,7 @@ def command(**options: Any) -> None:
     logging.basicConfig(
         level=options["log"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    _need_streams(options["until_eof"])
     settings = Settings(
         data=options["data"],
         api_key=api_key(options["api_key_file"], None),
@@ -140,6 +144,21 @@ def command(**options: Any) -> None:
         click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
     serve = partial(_serve, settings, _recognizer(options), options)
     trio.run(serve)
+
+
+def _need_streams(until_eof: bool) -> None:
+    """Say so before anything is opened, since files would take the numbers of what is closed.
+
+    Raises:
+        UsageError: a stream that is needed was closed by whoever started this.
+    """
+    if sys.stdout is None:
+        raise UsageError(
+            "standard output is closed, and the ready line goes there: "
+            "send it to a file, or to /dev/null"
+        )
+    if until_eof and sys.stdin is None:
+        raise UsageError("--until-eof needs standard input, and that is closed")
 
 
 def _list_defects() -> None:
@@ -181,11 +200,12 @@ async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, 
 
     from replay.sandbox.hub import open_sandbox
     from replay.sandbox.server import listen, serving
+    from replay.tasks import open_flat_nursery
 
     sock = listen(options["host"], options["port"])
     ended = trio.Event()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
+    with trio.open_signal_receiver(*_ending_signals()) as signals:
+        async with open_flat_nursery() as nursery:
             nursery.start_soon(_end_on_signal, signals, ended)
             if options["until_eof"]:
                 nursery.start_soon(_end_on_eof, ended)
@@ -195,9 +215,19 @@ async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, 
             gc.collect()
             gc.freeze()
             async with open_sandbox(settings, recognizer) as sandbox, serving(sandbox, sock) as url:
-                _announce(url, recognizer.name, list(options["defects"]))
-                await ended.wait()
+                # Whoever had it ended while it started may not even be there to read this.
+                if not ended.is_set():
+                    _announce(url, recognizer.name, list(options["defects"]))
+                    await ended.wait()
             nursery.cancel_scope.cancel()
+
+
+def _ending_signals() -> list[signal.Signals]:
+    """A hang-up ends it too, unless `nohup` or a shell had it ignored."""
+    ending = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    return ending
 
 
 async def _end_on_signal(signals: AsyncIterator[int], ended: trio.Event) -> None:
@@ -210,12 +240,20 @@ async def _end_on_eof(ended: trio.Event) -> None:
     import trio
 
     async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
-        while await stdin.receive_some():
-            pass
+        # A terminal that hung up gives an error in place of an end.
+        with suppress(trio.BrokenResourceError):
+            while await stdin.receive_some():
+                pass
     ended.set()
 
 
 def _announce(url: str, recognizer: str, defects: list[str]) -> None:
+    """Write the ready line.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        MachineError: it cannot be written.
+    """
     import msgspec
 
     from replay.sandbox.process import Ready
@@ -223,5 +261,10 @@ def _announce(url: str, recognizer: str, defects: list[str]) -> None:
     ready = Ready(
         url=url, pid=os.getpid(), recognizer=recognizer, version=__version__, defects=defects
     )
-    sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MachineError(f"cannot write to standard output: {error.strerror or error}") from None
