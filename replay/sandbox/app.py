@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from replay.errors import ReplayError
+from replay.errors import MachineError, ReplayError
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.jobs import Entry, request_id
+from replay.sandbox.listing import Filters
 from replay.sandbox.store import Store
 from replay.wire import http
 from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList
@@ -41,6 +44,7 @@ _EXPOSED = [
 _METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 #: The path's parameter, and what stands for it where a path is built (which quotes braces).
 _ID = "job_id"
+_ID_FORM = re.compile(r"[A-Za-z0-9_-]+")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,12 +69,15 @@ def make_app(sandbox: Sandbox) -> Starlette:
                 allow_methods=_METHODS,
                 allow_headers=["*"],
                 expose_headers=_EXPOSED,
-            )
+            ),
+            # The framework's own way with bugs answers, and then raises them into the server.
+            Middleware(ExceptionMiddleware, handlers={Exception: _bug}),
         ],
         exception_handlers={
             ApiError: _api_error,
             HTTPException: _http_error,
             ReplayError: _own_error,
+            ClientDisconnect: _gone,
         },
     )
 
@@ -116,7 +123,7 @@ class _Routes:
         return _json(self._sandbox.job(self._find(request)))
 
     async def list(self, request: Request) -> Response:
-        filters = _Filters(request.query_params)
+        filters = Filters(request.query_params)
         found = [entry for entry in self._sandbox.newest_first() if filters.match(entry)]
         end = filters.offset + filters.limit
         page = found[filters.offset : end]
@@ -169,77 +176,18 @@ class _Recording(Response):
         self._store = store
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with closing(self._store.wav()) as pieces:
-            for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-
-class _Filters:
-    """The query of the list: which jobs, and which page of them."""
-
-    def __init__(self, query: QueryParams) -> None:
-        self.wrong: list[str] = []
-        self.offset = self._number(query, "offset", 0, least=0)
-        self.limit = self._number(query, "limit", 20, least=1)
-        self._status = set(query.getlist("status"))
-        day = self._time(query, "date")
-        self._after = self._time(query, "after_date") or day
-        self._before = self._time(query, "before_date")
-        if day and not self._before:
-            self._before = day + timedelta(days=1)
-        self._metadata = self._metadata_of(query)
-        if self.wrong:
-            raise ApiError(400, "Validation error", self.wrong)
-
-    def match(self, entry: Entry) -> bool:
-        if self._status and entry.status not in self._status:
-            return False
-        if self._after and entry.created < self._after:
-            return False
-        if self._before and entry.created >= self._before:
-            return False
-        held = entry.metadata or {}
-        return all(
-            key in held and (held[key] == value or str(held[key]) == value)
-            for key, value in self._metadata.items()
-        )
-
-    def _number(self, query: QueryParams, name: str, default: int, *, least: int) -> int:
-        text = query.get(name)
-        if text is None:
-            return default
-        if not text.isdecimal() or int(text) < least:
-            self.wrong.append(f'Query "{name}" must be a whole number from {least}')
-            return default
-        return int(text)
-
-    def _time(self, query: QueryParams, name: str) -> datetime | None:
-        text = query.get(name)
-        if text is None:
-            return None
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            self.wrong.append(f'Query "{name}" must be an ISO 8601 date')
-            return None
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-    def _metadata_of(self, query: QueryParams) -> dict[str, Any]:
-        """Both spellings in use: one JSON object, or `custom_metadata[key]=value`."""
-        name = "custom_metadata"
-        found: dict[str, Any] = {
-            key[len(name) + 1 : -1]: value
-            for key, value in query.multi_items()
-            if key.startswith(f"{name}[") and key.endswith("]")
-        }
-        if name in query:
+            # What cannot be opened is still answered with an error.
+            first = next(pieces)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             try:
-                found |= msgspec.json.decode(query[name], type=dict[str, Any])
-            except msgspec.DecodeError:
-                self.wrong.append(f'Query "{name}" must be a JSON object')
-        return found
+                for piece in chain((first,), pieces):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except MachineError as error:
+                # An answer that is left unfinished ends with its connection: the client notices.
+                _log.error("a recording is cut short: %s", error)
+                return
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _body(request: Request, limit: int) -> object:
@@ -260,6 +208,8 @@ async def _body(request: Request, limit: int) -> object:
         return msgspec.json.decode(data) if data.strip() else {}
     except msgspec.DecodeError as error:
         raise ApiError(400, "Validation error", [f"The body must be JSON: {error}"]) from None
+    except RecursionError:
+        raise ApiError(400, "Validation error", ["The body is nested too deeply"]) from None
 
 
 def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Response:
@@ -283,6 +233,20 @@ async def _own_error(request: Request, error: Exception) -> Response:
     return _refuse(request, 500, str(error))
 
 
+async def _bug(request: Request, error: Exception) -> Response:
+    """Nobody foresaw this: the client learns that much, and the log gets what was raised."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    _log.error("%s %s: %s", request.method, request.url.path, what)
+    _log.debug("it came from here", exc_info=error)
+    return _refuse(request, 500, "Internal server error")
+
+
+async def _gone(request: Request, _error: Exception) -> Response:
+    """The client hung up before its request was whole; nobody is there to read an answer."""
+    _log.info("%s %s: the client hung up", request.method, request.url.path)
+    return _refuse(request, 400, "The request is not whole")
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     """The framework's own refusals; an unknown path and a wrong method look alike."""
     assert isinstance(error, HTTPException)
@@ -294,7 +258,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 def _refuse(
     request: Request, status: int, message: str, validation: list[str] | None = None
 ) -> Response:
-    job_id = request.path_params.get(_ID) or uuid.uuid4().hex[:8]
+    asked = request.path_params.get(_ID, "")
+    # It goes into a header, which cannot hold everything that a path can.
+    job_id = asked if _ID_FORM.fullmatch(asked) else uuid.uuid4().hex[:8]
     body = ErrorBody(
         timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         path=request.url.path,

@@ -171,32 +171,50 @@ class Store:
         """All finals, in the order they came.
 
         Raises:
-            MachineError: the file was damaged.
+            MachineError: the file cannot be read, or was damaged.
         """
         decoder = msgspec.json.Decoder(Utterance)
         path = self._directory / _UTTERANCES
         try:
-            return [decoder.decode(line) for line in path.read_bytes().splitlines()]
+            return [decoder.decode(line) for line in _contents(path).splitlines()]
         except msgspec.DecodeError as error:
             raise MachineError(f"{path} is damaged: {error}") from None
 
     def messages(self) -> list[str]:
-        """The JSON text of each message, in the order they were put out."""
-        return (self._directory / _MESSAGES).read_text(encoding="utf-8").split("\n")[:-1]
+        """The JSON text of each message, in the order they were put out.
+
+        Raises:
+            MachineError: the file cannot be read, or was damaged.
+        """
+        path = self._directory / _MESSAGES
+        try:
+            return _contents(path).decode().split("\n")[:-1]
+        except UnicodeDecodeError as error:
+            raise MachineError(f"{path} is damaged: {error}") from None
 
     def wav_size(self) -> int:
         """Bytes of the recording as a WAV file."""
         return len(wav_header(self._format, self.size)) + self.size
 
     def wav(self) -> Generator[bytes]:
-        """The recording as a WAV file, in pieces. Readable while it exists, open or closed."""
-        yield wav_header(self._format, self.size)
-        with (self._directory / _AUDIO).open("rb") as file:
-            file.seek(self.hidden)
-            left = self.size
-            while left and (block := file.read(min(_BLOCK, left))):
-                left -= len(block)
-                yield block
+        """The recording as a WAV file, in pieces. Readable while it exists, open or closed.
+
+        Raises:
+            MachineError: the file cannot be read, or is shorter than what was written into it.
+        """
+        path = self._directory / _AUDIO
+        try:
+            with path.open("rb") as file:
+                file.seek(self.hidden)
+                left = self.size
+                yield wav_header(self._format, left)
+                while left and (block := file.read(min(_BLOCK, left))):
+                    left -= len(block)
+                    yield block
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        if left:
+            raise MachineError(f"{path} is damaged: {left} bytes are missing at its end")
 
     def close(self) -> None:
         """Nothing more will be written."""
@@ -250,3 +268,14 @@ def _open(path: Path, flags: int) -> int:
 def _trouble(path: Path, error: OSError) -> MachineError:
     hint = ": make room, or use another --data DIR" if error.errno == errno.ENOSPC else ""
     return MachineError(f"cannot write {path}: {error.strerror or error}{hint}")
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot read {path}: {error.strerror or error}")
