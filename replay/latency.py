@@ -33,8 +33,8 @@ class Latencies(Struct, kw_only=True):
 
     ack: acknowledgement of each chunk. first_partial: from the utterance's first sound to its
     first partial. partial_lag: how far a partial's end lies behind the audio cursor, which moves
-    evenly and not by chunks; by the clock, as all else here: at twice real time two seconds of audio
-    are one. word_first, word_stable, word_final: from the end of each word.
+    evenly and not by chunks; by the clock, as all else here: at twice real time two seconds of
+    audio are one. word_first, word_stable, word_final: from the end of each word.
     final: from the end of the utterance, with the service's own wait for silence;
     final_forced: the same for finals that came after the stop was sent. endpointing: from the
     end of the utterance to speech_end; decoding: from there to the final.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -173,14 +174,38 @@ def test_the_terminal_sees_the_verdict_first() -> None:
     assert places == sorted(places)
 
 
+def numbers(summary: Summary, width: int) -> set[str]:
+    """Every number of the summary as a terminal of this width shows it."""
+    console, out = terminal(width)
+    text.show(summary, console)
+    assert "…" not in out.getvalue()
+    assert all(len(line) <= width for line in out.getvalue().splitlines())
+    return set(re.findall(r"\d[\d,.]*", out.getvalue()))
+
+
+def test_no_terminal_is_too_narrow_for_a_whole_number() -> None:
+    """Columns are given up, from the right ones on; what is shown is shown as on a wide one."""
+    summary = judged()
+    every = numbers(summary, 200)
+    for width in (30, 40, *range(55, 115, 2)):
+        shown = numbers(summary, width)
+        assert shown <= every
+        assert {"1,700", "1,100", "384,000", "3,200", "695", "725"} <= shown
+    assert "500" in every - numbers(summary, 80)  # from the send
+
+
 def test_elsewhere_every_line_is_a_name_and_a_value() -> None:
     """Whatever the width, so that grep and cut can read it."""
     console, out = plain()
     text.show(judged(), console)
     lines = out.getvalue().splitlines()
     assert all(": " in line for line in lines)
-    assert lines[:2] == ["verdict: fail", "reason: 2 bytes (0.1 ms) sent and not recorded, from 12.000 s"]
+    assert lines[:2] == [
+        "verdict: fail",
+        "reason: 2 bytes (0.1 ms) sent and not recorded, from 12.000 s",
+    ]
     assert "latency.from_plan.final: n=2" in "\n".join(lines)
+    assert {"pacing.phase: live", "pacing.chunk_ms: 100", "pacing.speed: 1"} <= set(lines)
 
 
 def test_report_makes_the_figures_anew(tmp_path: Path) -> None:

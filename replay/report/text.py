@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from replay.report.fitting import Facts, Figures
 from replay.statistics import Distribution
 from replay.summary import Summary
 
@@ -69,6 +68,8 @@ def lines(summary: Summary) -> Iterator[str]:
     yield f"source: {summary.source.name}"
     yield f"target: {summary.target.kind} {summary.target.url}"
     yield f"session: {summary.session.id}"
+    for name in ("phase", "chunk_ms", "speed", "chunks"):
+        yield f"pacing.{name}: {_plain(getattr(summary.pacing, name))}"
     yield f"pacing.lateness_ms: {_figures(summary.pacing.lateness_ms)}"
     yield f"pacing.drift_ppm: {_plain(summary.pacing.drift_ppm)}"
     for origin, latencies in _origins(summary):
@@ -137,17 +138,19 @@ def _head(summary: Summary) -> RenderableType:
 
 
 def _latency(summary: Summary) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("latency, ms from the plan", no_wrap=True)
-    for name in ("n", "p50", "p90", "p95", "p99", "max"):
-        table.add_column(name, justify="right")
-    table.add_column("p50 from send", justify="right", style="dim")
+    send_column = "p50 from send"
+    table = Figures(
+        "latency, ms from the plan",
+        ("n", "p50", "p90", "p95", "p99", "max", send_column),
+        rarest=(send_column, "p90", "p99", "p95"),
+        dim=(send_column,),
+    )
     for name, label in _MEASURES.items():
         plan: Distribution = getattr(summary.latency.from_plan, name)
         send: Distribution = getattr(summary.latency.from_send, name)
         if plan.n:
-            table.add_row(label, *_row(plan), _ms(send.p50))
-    if table.row_count == 0:
+            table.add(label, *_row(plan), _ms(send.p50))
+    if not table.rows:
         return Text(" no latency was measured", style="yellow")
     return table
 
@@ -158,38 +161,36 @@ def _row(dist: Distribution) -> list[str]:
 
 
 def _below(summary: Summary) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
+    facts = Facts()
     stable, words = summary.stability, summary.latency
     if words.words_used is not None:
         against = "true word times" if words.reference == "words" else "the service's own times"
-        grid.add_row(" words against", f"{against}, {_share(words.words_used)} usable")
+        facts.add("words against", f"{against}, {_share(words.words_used)} usable")
     calm = words.undisturbed
     if calm is not None and calm.word_final.n:
         figures = f"word final p50 {_ms(calm.word_final.p50)}, max {_ms(calm.word_final.max)} ms"
-        grid.add_row(" apart from outages", figures)
+        facts.add("apart from outages", figures)
     if words.end_of_session_ms is not None:
-        grid.add_row(" end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
+        facts.add("end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
     if stable.erasure is not None:
         back = _share(stable.unstable_partial_word_ratio)
-        grid.add_row(" stability", f"{back} of words taken back, erasure {stable.erasure:g}")
-    grid.add_row(" pacing", _pacing(summary))
-    grid.add_row(" audio", _audio(summary))
+        facts.add("stability", f"{back} of words taken back, erasure {stable.erasure:g}")
+    facts.add("pacing", _pacing(summary))
+    facts.add("audio", _audio(summary))
     held, broken, open_ = _ids(summary, "pass"), _ids(summary, "fail"), _ids(summary, "unknown")
     row = Text.assemble(("held ", "dim"), (held or "none", "green"))
     if broken:
         row.append(f"  broken {broken}", style="bold red")
     if open_:
         row.append(f"  not known {open_}", style="yellow")
-    grid.add_row(" invariants", row)
+    facts.add("invariants", row)
     if summary.resources.rss_bytes is not None:
-        grid.add_row(
-            " client",
+        facts.add(
+            "client",
             f"{summary.resources.rss_bytes / 2**20:.0f} MiB, {summary.resources.fds} files, "
             f"{_share(summary.resources.cpu_share)} of a core",
         )
-    return grid
+    return facts
 
 
 def _pacing(summary: Summary) -> str:
@@ -216,15 +217,12 @@ def _audio(summary: Summary) -> Text:
 
 
 def _outages(summary: Summary) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("outage, ms", no_wrap=True)
-    for label in _STEPS.values():
-        table.add_column(label, justify="right")
-    table.add_column("resent", justify="right")
+    rarest = ("1st ack", "waited", "connecting", "flushed", "noticed", "1st text")
+    table = Figures("outage, ms", (*_STEPS.values(), "resent"), rarest)
     for outage in summary.outages:
         name = f"connection {outage.connection} ({outage.fault or outage.cause})"
         steps = [_ms(getattr(outage, step)) for step in _STEPS]
-        table.add_row(name, *steps, f"{outage.resent_bytes:,}")
+        table.add(name, *steps, f"{outage.resent_bytes:,}")
     return table
 
 
