@@ -27,7 +27,8 @@ async def serve_requests(stream: trio.abc.Stream, first: bytes, exchange: Exchan
     `first`: what has been read already.
     """
     connection = h11.Connection(h11.SERVER)
-    connection.receive_data(first)
+    if first:  # nothing at all would mean the end
+        connection.receive_data(first)
     try:
         while True:
             request = await _request(stream, connection)
