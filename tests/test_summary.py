@@ -45,7 +45,10 @@ def test_an_undisturbed_run_passes() -> None:
 def test_lost_audio_fails() -> None:
     """One lost sample is enough, and the reason says how much."""
     found = judged(complete(), AUDIO[:1000] + AUDIO[1002:])
-    assert (found.verdict, found.reasons) == ("fail", ["2 bytes (0.1 ms) sent and not recorded, from 0.031 s"])
+    assert (found.verdict, found.reasons) == (
+        "fail",
+        ["2 bytes (0.1 ms) sent and not recorded, from 0.031 s"],
+    )
 
 
 @pytest.mark.parametrize("outcome", ["gave_up", "refused", "timeout"])
