@@ -31,7 +31,7 @@ def place(data: bytes) -> int | None:
         return None
     for phase in range(_WORD):
         word = int.from_bytes(data[phase : phase + _WORD], "little")
-        at = word * _WORD - phase
-        if at >= 0 and counted(at, ENOUGH) == data[:ENOUGH]:
+        at = (word * _WORD - phase) % (_MODULUS * _WORD)
+        if counted(at, ENOUGH) == data[:ENOUGH]:
             return at
     return None
