@@ -11,6 +11,8 @@ from replay.wire.messages import AudioAck, EndRecording, Malformed, StopAck
 
 #: Faults that spoil messages.
 SPOILING = ("corrupt", "oversize")
+#: Faults that may keep a close from a client.
+_UNHEARD = ("blackhole", "hold", "halfclose", "cutframe", "delay", "throttle", "coalesce")
 #: Two connections may both be there for so long while one takes over from the other, in ns.
 _HANDOVER = NS
 
@@ -52,6 +54,8 @@ def s2(case: Case) -> Outcome:
         again = any(
             each.t >= lost.t and each.connection > lost.connection for each in case.attempts
         )
+        if case.foreign and case.faults(*_UNHEARD, upto=lost.t, connection=lost.connection):
+            continue  # its client may never have heard of it
         where = {"connection": lost.connection, "code": lost.code}
         todo = on_close(lost.code)
         if todo is not Close.RECONNECT and again:
