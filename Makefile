@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO ?= fixtures/demo.flac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fixtures clean bench-pace bench-sandbox
+.PHONY: help demo test lint types fixtures clean bench-pace bench-proxy bench-sandbox
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ types: $(READY)  ## Types
 
 bench-pace: $(READY)  ## Drift and lateness, beside a relative sleep in the same run
 	$(BIN)/python tests/bench/pace.py
+
+bench-proxy: $(READY)  ## What an idle injector adds, beside the direct path in the same run
+	$(BIN)/python tests/bench/proxy.py
 
 bench-sandbox: $(READY)  ## Real-time sessions on one core of the sandbox, and its acks' latency
 	$(BIN)/python tests/bench/sandbox.py
