@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from replay import journal
 from replay.audio import wav_data_offset
@@ -24,16 +28,20 @@ _HEAD = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run read back. `sent` and `recorded` are the bare samples, None when not there."""
+    """A run read back. `sent` and `recorded` are the bare samples, None when not there.
+
+    `damage`: in which ways those files are not what the journal says of them.
+    """
 
     path: Path
     timeline: Timeline
     sent: memoryview | None
     recorded: memoryview | None
+    damage: tuple[str, ...] = ()
 
     def compare(self) -> Comparison | None:
-        """Hold the recording against what was played, where both are there."""
-        if self.sent is None or self.recorded is None:
+        """Hold the recording against what was played, where both are there and undamaged."""
+        if self.sent is None or self.recorded is None or self.damage:
             return None
         size = self.timeline.format.frame_bytes
         if self.timeline.header.vantage == "proxy":
@@ -44,14 +52,21 @@ class Run:
 
 
 def load(path: Path) -> Run:
-    """Read a run's directory, or the one that a journal lies in.
+    """Read a run's directory, or the one that a file lies in.
 
     Raises:
-        UsageError: it is not one, or its journal is broken; the message says where.
+        UsageError: it is not one, or its journal is broken or too new; the message says where.
     """
-    where = path.parent if path.name == JOURNAL else path
+    where = path.parent if path.name == JOURNAL or path.is_file() else path
     timeline = _timeline(where / JOURNAL)
-    return Run(where, timeline, _samples(where / SENT), _samples(where / RECORDED))
+    sent, recorded = _wav(where / SENT), _wav(where / RECORDED)
+    return Run(
+        where,
+        timeline,
+        None if sent is None else sent.samples,
+        None if recorded is None else recorded.samples,
+        (*_sent_damage(timeline, sent), *_recorded_damage(timeline, recorded)),
+    )
 
 
 def write_summary(path: Path, data: bytes) -> None:
@@ -72,7 +87,9 @@ def write_summary(path: Path, data: bytes) -> None:
 def _timeline(path: Path) -> Timeline:
     try:
         with path.open("rb") as lines:
-            return Timeline(journal.decode_lines(lines))
+            first = next(lines, b"")
+            _check_schema(path, first)
+            return Timeline(journal.decode_lines(chain([first], lines)))
     except FileNotFoundError:
         raise UsageError(
             f"{path.parent}: not a run directory: it has no {JOURNAL}; "
@@ -84,12 +101,39 @@ def _timeline(path: Path) -> Timeline:
         raise UsageError(f"{path}: not a journal of this program: {error}") from None
 
 
-def _samples(path: Path) -> memoryview | None:
-    """The samples of a WAV file as a view of the file, which stays open as long as the view."""
+class _Stamp(msgspec.Struct):
+    """What can be told of any journal's first line, whatever else a later version puts there."""
+
+    schema: int = 0
+    replay_version: str = ""
+
+
+def _check_schema(path: Path, line: bytes) -> None:
+    try:
+        stamp = msgspec.json.decode(line, type=_Stamp)
+    except msgspec.DecodeError:
+        return  # and no entry either: the reader of entries says what it is instead
+    if stamp.schema > journal.SCHEMA:
+        raise UsageError(
+            f"{path}: written by a newer replay ({stamp.replay_version or 'version unknown'}; "
+            f"journal schema {stamp.schema}, this one reads {journal.SCHEMA}): upgrade to read it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wav:
+    """A WAV file's samples, None when it is no WAV file, and all that stands behind its header."""
+
+    samples: memoryview | None
+    tail: memoryview
+
+
+def _wav(path: Path) -> _Wav | None:
+    """Views of the file, which stays open as long as they do; None when it is not there."""
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:
-                return None
+                return _Wav(None, memoryview(b""))
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except FileNotFoundError:
         return None
@@ -97,7 +141,35 @@ def _samples(path: Path) -> memoryview | None:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     start = wav_data_offset(bytes(data[:_HEAD]))
     if not start:
-        raise UsageError(f"{path}: not a WAV file")
+        return _Wav(None, data)
     size = int.from_bytes(data[start - 4 : start], "little")
     # Writers that do not know the size yet leave zeros or all ones there.
-    return data[start : start + size] if 0 < size < 0xFFFFFFFF else data[start:]
+    known = 0 < size < 0xFFFFFFFF
+    return _Wav(data[start : start + size] if known else data[start:], data[start:])
+
+
+def _sent_damage(timeline: Timeline, wav: _Wav | None) -> list[str]:
+    """What a finished journal has as played is in the file to the last byte."""
+    played = max(timeline.produced, timeline.sent)
+    if wav is None or not timeline.finished:
+        return []
+    held = 0 if wav.samples is None else len(wav.samples)
+    if held >= played:
+        return []
+    return [f"{SENT} does not match the journal: it holds {held:,} of {played:,} bytes played"]
+
+
+def _recorded_damage(timeline: Timeline, wav: _Wav | None) -> list[str]:
+    """The file is as it was fetched."""
+    fetched = timeline.final(journal.Recorded)
+    if wav is None:
+        return []
+    if fetched is None:
+        if not timeline.finished:
+            return [f"{RECORDED} was not fetched to its end"]
+    elif len(wav.tail) != fetched.size:
+        sizes = f"it holds {len(wav.tail):,} bytes instead of {fetched.size:,}"
+        return [f"{RECORDED} does not match the journal: {sizes}"]
+    elif hashlib.sha256(wav.tail).hexdigest() != fetched.sha256:
+        return [f"{RECORDED} does not match the journal: it was changed after it was fetched"]
+    return [f"{RECORDED} is not a WAV file"] if wav.samples is None else []

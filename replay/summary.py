@@ -6,6 +6,7 @@ measurement. Fail takes evidence. Everything in between is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -126,9 +127,17 @@ class Summary(Struct, kw_only=True):
 
 
 def summarise(
-    timeline: Timeline, comparison: Comparison | None, limits: Limits | None = None
+    timeline: Timeline,
+    comparison: Comparison | None,
+    limits: Limits | None = None,
+    damage: Sequence[str] = (),
 ) -> Summary:
-    """Fold a run; `comparison` is of the audio sent with the recording, if there is one."""
+    """Fold a run.
+
+    Args:
+        comparison: of the audio sent with the recording, if there is one.
+        damage: why the run's own files cannot be relied on; a run is not passed on such files.
+    """
     header = timeline.header
     case = Case(timeline, comparison, limits or Limits())
     outcomes = judge(case)
@@ -159,7 +168,7 @@ def summarise(
         invariants={name: outcome.state for name, outcome in outcomes.items()},
         findings=findings(case, outcomes),
     )
-    summary.verdict, summary.reasons = _verdict(case, outcomes, summary)
+    summary.verdict, summary.reasons = _verdict(case, outcomes, summary, damage)
     return summary
 
 
@@ -219,12 +228,12 @@ def _session(case: Case) -> Session:
 
 
 def _verdict(
-    case: Case, outcomes: dict[str, Outcome], summary: Summary
+    case: Case, outcomes: dict[str, Outcome], summary: Summary, damage: Sequence[str]
 ) -> tuple[Verdict, list[str]]:
     failed = _failures(case, summary)
     if failed:
         return "fail", failed
-    unsure = _doubts(case, outcomes, summary)
+    unsure = [*damage, *_doubts(case, outcomes, summary)]
     if unsure:
         return "unknown", unsure
     return "pass", []

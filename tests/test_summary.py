@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from replay.continuity import compare
 from replay.errors import UsageError
 from replay.report import json
 from replay.summary import Summary, summarise
+from replay.verify import verify
 
 WORDS = [(f"word{k}", 100 * k, 100 * k + 80) for k in range(40)]
 AUDIO = bytes(range(256)) * 500
@@ -244,6 +246,91 @@ def test_a_run_directory_is_read_back(tmp_path: Path) -> None:
 def test_without_recording_there_is_nothing_to_compare(tmp_path: Path) -> None:
     """An absent file is no finding."""
     assert rundir.load(write_run(tmp_path / "run", complete(), None)).compare() is None
+
+
+def fetched() -> Builder:
+    """A complete run whose journal says what was recorded."""
+    built = complete()
+    digest = hashlib.sha256(AUDIO).hexdigest()
+    built.entries.append(j.Recorded(t=ns(4615), size=len(AUDIO), sha256=digest))
+    return built
+
+
+def resized(path: Path, name: str, size: int) -> rundir.Run:
+    """The run with one of its files cut to this size."""
+    file = path / name
+    file.write_bytes(file.read_bytes()[:size])
+    return rundir.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "reason"),
+    [
+        ("recorded.wav", 5000, "it holds 4,956 bytes instead of 128,000"),
+        ("recorded.wav", 20, "it holds 20 bytes instead of 128,000"),
+        ("recorded.wav", 0, "it holds 0 bytes instead of 128,000"),
+        ("sent.wav", 5000, "it holds 4,956 of 128,000 bytes played"),
+        ("sent.wav", 0, "it holds 0 of 128,000 bytes played"),
+    ],
+)
+def test_a_damaged_file_is_not_held_against_the_service(
+    tmp_path: Path, name: str, size: int, reason: str
+) -> None:
+    """What the journal says of a file exposes it: nothing is compared, the verdict is unknown."""
+    path = write_run(tmp_path / "run", fetched())
+    whole = rundir.load(path)
+    assert summarise(whole.timeline, whole.compare(), damage=whole.damage).verdict == "pass"
+    run = resized(path, name, size)
+    found = summarise(run.timeline, run.compare(), damage=run.damage)
+    assert (found.verdict, found.audio.recorded_bytes) == ("unknown", None)
+    assert found.reasons == [f"{name} does not match the journal: {reason}"]
+    assert verify(path).reasons == found.reasons
+
+
+def test_a_changed_recording_is_seen_by_its_digest(tmp_path: Path) -> None:
+    """Its size alone would not tell."""
+    path = write_run(tmp_path / "run", fetched(), AUDIO[:-1] + b"?")
+    run = rundir.load(path)
+    assert run.compare() is None
+    assert run.damage == (
+        "recorded.wav does not match the journal: it was changed after it was fetched",
+    )
+
+
+def test_a_download_cut_short_is_not_compared(tmp_path: Path) -> None:
+    """A journal that ends before the recording was in hand says that the file is not all of it."""
+    built = complete()
+    built.entries = [entry for entry in built.entries if not isinstance(entry, j.Closed)]
+    run = rundir.load(write_run(tmp_path / "run", built, AUDIO[:1000]))
+    assert run.compare() is None
+    assert run.damage == ("recorded.wav was not fetched to its end",)
+
+
+def test_a_recording_that_is_no_audio_is_not_compared(tmp_path: Path) -> None:
+    """What a target gave out in its place leaves the question open."""
+    path = write_run(tmp_path / "run", complete())
+    (path / "recorded.wav").write_bytes(b"<html>")
+    assert rundir.load(path).damage == ("recorded.wav is not a WAV file",)
+    assert rundir.load(path).compare() is None
+
+
+def test_any_file_of_a_run_names_it(tmp_path: Path) -> None:
+    """Its summary as well as its journal."""
+    path = write_run(tmp_path / "run", complete())
+    (path / "summary.json").write_bytes(b"{}")
+    for name in ("summary.json", "journal.jsonl", "sent.wav"):
+        assert rundir.load(path / name).path == path
+
+
+@pytest.mark.parametrize("rest", [b"", b',"format":"said otherwise"'])
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path, rest: bytes) -> None:
+    """In one line that says so, even when its header cannot be read otherwise."""
+    path = write_run(tmp_path / "run", complete())
+    first, _, others = (path / "journal.jsonl").read_bytes().partition(b"\n")
+    newer = first.replace(b'"schema":1', b'"schema":99' + rest)
+    (path / "journal.jsonl").write_bytes(newer + b"\n" + others)
+    with pytest.raises(UsageError, match=r"written by a newer replay \(0; journal schema 99"):
+        rundir.load(path)
 
 
 @pytest.mark.parametrize(

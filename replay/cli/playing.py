@@ -81,7 +81,7 @@ def _control_view(console: Console, title: str) -> Callable[[], LiveView | Plain
 
 def finish(stored: Run) -> Summary:
     """Sum a run up, and leave the summary in its directory."""
-    summary = summarise(stored.timeline, stored.compare())
+    summary = summarise(stored.timeline, stored.compare(), damage=stored.damage)
     write_summary(stored.path, json_report.render(summary))
     return summary
 

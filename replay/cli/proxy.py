@@ -131,7 +131,7 @@ def _verdict(sessions: list[Path], code: int | None) -> int:
     verdicts = set()
     for directory in sessions:
         stored = load(directory)
-        summary = summarise(stored.timeline, stored.compare())
+        summary = summarise(stored.timeline, stored.compare(), damage=stored.damage)
         write_summary(directory, json_report.render(summary))
         verdicts.add(summary.verdict)
         click.echo(f"{summary.verdict}: {directory}/", err=True)

@@ -39,7 +39,7 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"replay: {error}", err=True)  # the other runs have their turn
             broken = error.exit_code
             continue
-        summary = summarise(run.timeline, run.compare())
+        summary = summarise(run.timeline, run.compare(), damage=run.damage)
         if as_json:
             click.echo(json.render(summary), nl=False)
         else:
