@@ -19,7 +19,7 @@ from replay.judge.case import NS, Case
 from replay.statistics import Floats
 from replay.timeline import Timeline
 from replay.wire.http import Job
-from replay.wire.messages import Transcript
+from replay.wire.messages import Transcript, Utterance
 
 #: Words are looked for among those that lie so near in time, in seconds.
 _NEAR = 0.75
@@ -53,18 +53,18 @@ def final(text: str, start: float, end: float, channel: int = 0, **where: object
 
 def told(timeline: Timeline) -> list[Final]:
     """Every final as it came, those that came twice included."""
+    came = [each for each in timeline.messages(Transcript) if each[1].data.is_final]
+    axis = _axis(timeline, [message.data.utterance for _, message in came])
     return [
         final(
-            said.text,
-            *_axis(timeline, said.start, said.end),
-            said.channel,
+            message.data.utterance.text,
+            *span,
+            message.data.utterance.channel,
             id=message.data.id,
             t=heard.t,
             connection=heard.connection,
         )
-        for heard, message in timeline.messages(Transcript)
-        if message.data.is_final
-        for said in (message.data.utterance,)
+        for (heard, message), span in zip(came, axis, strict=True)
     ]
 
 
@@ -72,22 +72,23 @@ def filed(timeline: Timeline, job: Job | None) -> list[Final] | None:
     """The utterances of the job's result; None without one."""
     if job is None or not job.result:
         return None
-    return [
-        final(said.text, *_axis(timeline, said.start, said.end), said.channel)
-        for said in job.result.transcription.utterances
-    ]
+    said = job.result.transcription.utterances
+    axis = _axis(timeline, said)
+    return [final(each.text, *span, each.channel) for each, span in zip(said, axis, strict=True)]
+
+
+def _axis(timeline: Timeline, said: Sequence[Utterance]) -> list[tuple[float, float]]:
+    """Where utterances begin and end on the client's axis, in seconds."""
+    rate = timeline.format.bytes_per_second
+    starts = timeline.offset_of([each.start for each in said]) / rate
+    ends = timeline.offset_of([each.end for each in said]) / rate
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
 def once(finals: Sequence[Final]) -> list[Final]:
     """Each utterance as it was told last, in the order of speech."""
     kept = {(each.channel, each.id or each.text, each.text, each.start): each for each in finals}
     return sorted(kept.values(), key=lambda each: (each.channel, each.start))
-
-
-def _axis(timeline: Timeline, start: float, end: float) -> tuple[float, float]:
-    rate = timeline.format.bytes_per_second
-    first, last = timeline.offset_of([start, end]) / rate
-    return float(first), float(last)
 
 
 def missing(expected: Sequence[Final], found: Sequence[Final]) -> tuple[list[Final], list[Final]]:
