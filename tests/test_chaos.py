@@ -18,7 +18,7 @@ from replay.sandbox.recognizers.scripted import Manner
 from replay.session import Policy
 
 PLANS = 2000
-BATCHES = 10
+BATCHES = 40
 SECONDS = 6.0
 WORDS = [f"word{n}" for n in range(8)]
 FORMATS = (AudioFormat(sample_rate=8000), AudioFormat(sample_rate=8000, channels=2))
