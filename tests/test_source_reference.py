@@ -1,5 +1,6 @@
 """References found beside a recording."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_loops_repeat_the_words(recording: str) -> None:
     assert found.text == "One, two, three. One, two, three."
     assert [word.start for word in found.words] == [0.5, 1.0, 2.0, 3.5, 4.0, 5.0]
     assert len(found.words) == 6
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_very_many_loops_have_no_reference(recording: str, timed: bool) -> None:
+    """Beyond 200,000 words there is none, and none is built to find that out."""
+    if not timed:
+        Path(recording).with_suffix(".words.json").unlink()
+    just = find_reference(recording, loops=66_666, length=3.0)
+    assert just is not None
+    assert len(just.text.split()) == 199_998
+    tracemalloc.start()
+    assert find_reference(recording, loops=66_667, length=3.0) is None
+    assert find_reference(recording, loops=10**12, length=3.0) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
 
 
 def test_text_alone_serves_the_whole_recording_only(recording: str) -> None:

@@ -10,6 +10,9 @@ import msgspec
 from replay.errors import SourceError
 from replay.journal import ReferenceWord
 
+#: Words that a repeated reference may come to.
+_MOST_REPEATED = 200_000
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -44,7 +47,8 @@ def find_reference(
     For `dir/NAME.flac` that is `dir/NAME.words.json` (`{"words": [{"word", "start", "end",
     "channel"}]}`, seconds of the whole recording) and `dir/NAME.txt`; recordings that differ only
     in their suffix share them. A word belongs to the section when its middle does; times are
-    counted from the section's start. Without word times a cut section has no reference.
+    counted from the section's start. Without word times a cut section has no reference, and a
+    repeated one has none where it would come to more than 200,000 words.
 
     Args:
         location: as in `SourceSpec`; only paths have files beside them.
@@ -65,8 +69,11 @@ def find_reference(
     if timed is None:
         if text is None or cut:
             return None
-        return Spoken(" ".join([*text.split()] * loops))
+        said = text.split()
+        return None if _endless(len(said), loops) else Spoken(" ".join(said * loops))
     words = _section(_parse(timed, location), start, duration, channels)
+    if _endless(len(words), loops):
+        return None
     if loops > 1 and length is None:
         raise ValueError("repeating words needs the length of a pass")
     again = tuple(
@@ -76,6 +83,11 @@ def find_reference(
     )
     once = " ".join(w.word for w in words) if cut or text is None else " ".join(text.split())
     return Spoken(" ".join([once] * loops), again)
+
+
+def _endless(words: int, loops: int) -> bool:
+    """More than anybody would align: days of speech, and minutes of this machine's time."""
+    return loops > 1 and words * loops > _MOST_REPEATED
 
 
 def read_reference(path: Path) -> Spoken:
