@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -42,6 +43,18 @@ async def played(
 def samples(audio: bytes, fmt: AudioFormat) -> np.ndarray:
     """16-bit session audio as (frames, channels) of floats."""
     return np.frombuffer(audio, "<i2").reshape(-1, fmt.channels).astype(float)
+
+
+def raw_wav(frames: np.ndarray, rate: int = 16000) -> bytes:
+    """A WAV file of (frames, channels) in their own sample type, also of many channels."""
+    size = frames.dtype.itemsize
+    frame = size * frames.shape[1]
+    code = 3 if frames.dtype.kind == "f" else 1
+    form = struct.pack("<HHIIHH", code, frames.shape[1], rate, rate * frame, frame, 8 * size)
+    data = frames.tobytes()
+    parts = b"fmt ", struct.pack("<I", 16), form, b"data", struct.pack("<I", len(data)), data
+    body = b"WAVE" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:

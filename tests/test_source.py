@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
-from recordings import FIXTURES, TENTH, check_source, items_of, likeness, played, samples
+from recordings import FIXTURES, TENTH, check_source, items_of, likeness, played, raw_wav, samples
 
 from replay.audio import AudioFormat, Chunk, Encoding, wav_header
 from replay.errors import SourceError, UsageError
@@ -156,6 +156,24 @@ async def test_two_channels_are_mixed_to_their_mean(tmp_path: Path) -> None:
     both = np.stack([np.full(1600, 1000), np.full(1600, 3000)], axis=1)
     got, _, _ = await played(SourceSpec(wav(tmp_path / "two.wav", both)), Shape(channels=1))
     assert set(np.frombuffer(got, "<i2")) == {2000}
+
+
+@pytest.mark.parametrize("channels", [9, 11, 17, 32])
+@pytest.mark.parametrize("kind", ["<i2", "<i4", "<f4", "u1"])
+async def test_any_number_of_channels_is_mixed_to_one(
+    tmp_path: Path, channels: int, kind: str
+) -> None:
+    """Where the decoder's library knows no mix, as for 9 channels, it is their mean."""
+    want = tone(0.3, channels=channels)
+    scale = {"<i2": 1, "<i4": 65536, "<f4": 1 / 32768, "u1": 1 / 256}[kind]
+    frames = want * scale + (128 if kind == "u1" else 0)
+    path = tmp_path / "many.wav"
+    path.write_bytes(raw_wav(frames.astype(kind), 16000))
+    got, events, source = await played(SourceSpec(str(path)), Shape(channels=1))
+    assert (events, source.facts.channels, source.format.channels) == ([], channels, 1)
+    mixed = samples(got, source.format)[:, 0]
+    assert len(mixed) == 4800
+    assert np.abs(mixed - want.mean(axis=1)).max() < (257 if kind == "u1" else 2)
 
 
 @pytest.mark.parametrize("wanted", range(1, 9))

@@ -11,11 +11,14 @@ import av
 import numpy as np
 import pytest
 import trio
-from recordings import FIXTURES, played, samples
+from av.audio.frame import AudioFrame
+from recordings import FIXTURES, played, raw_wav, samples
 
 from replay.audio import AudioFormat, wav_header
 from replay.errors import MachineError, SourceError
 from replay.source import Shape, SourceSpec, open_source
+from replay.source.convert import Converter
+from replay.source.reasons import Unconvertible
 
 MORNING = FIXTURES / "good-morning.wav"
 
@@ -86,6 +89,14 @@ async def test_a_start_past_the_end_is_refused() -> None:
     for suffix in ("wav", "ogg"):
         line = await refusal(MORNING.with_suffix(f".{suffix}"), start=60.0)
         assert "cannot start at 60 s, it lasts only 9." in line
+
+
+@pytest.mark.parametrize("location", [MORNING, "counter", "/nowhere.wav"])
+async def test_a_duration_of_no_sample_is_refused(location: object) -> None:
+    """As what it is, before anything is opened."""
+    assert await refusal(location, duration=0.00001) == (
+        "duration 1e-05 s: holds no sample at 16000 Hz; make it longer"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,6 +233,37 @@ async def test_more_than_eight_channels_are_not_kept(tmp_path: Path) -> None:
         await played(SourceSpec(str(path)), Shape(channels=None))
     got, _, _ = await played(SourceSpec(str(path)), Shape(channels=1))
     assert len(got) == 3200
+
+
+async def test_what_cannot_be_mixed_is_refused_in_a_line(tmp_path: Path) -> None:
+    """Nobody knows which of nine channels is left and which is right."""
+    path = tmp_path / "nine.wav"
+    path.write_bytes(raw_wav(np.zeros((1600, 9), "<i2")))
+    with pytest.raises(SourceError) as caught:
+        async with open_source(SourceSpec(str(path)), Shape(channels=2), 0.1):
+            pytest.fail("it was opened")
+    assert str(caught.value) == (
+        f"{path}: has 9 channels, which can be mixed into one but not into 2"
+    )
+
+
+async def test_audio_that_turns_unconvertible_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came before is played, and a note says why there is no more."""
+    convert, done = Converter.convert, 0
+
+    def failing(self: Converter, frame: AudioFrame) -> bytes:
+        nonlocal done
+        done += 1
+        if done > 3:
+            raise Unconvertible("has audio that cannot be converted (for a test)")
+        return convert(self, frame)
+
+    monkeypatch.setattr(Converter, "convert", failing)
+    audio, events, _ = await played(SourceSpec(str(MORNING)))
+    assert 0 < len(audio) < MORNING.stat().st_size
+    (event,) = events
+    assert event.event == "broken"
+    assert event.detail.endswith("s it has audio that cannot be converted (for a test)")
 
 
 async def test_a_capture_must_fit_its_file(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ async def open_source(
         SourceError: it cannot be opened, or gave nothing in time.
         UsageError: a chunk would hold no sample.
     """
+    spec.section(shape.sample_rate)  # refuses an empty one before anything is opened
     if spec.location == COUNTER:
         yield CountingSource(spec, shape, chunk_seconds)
         return

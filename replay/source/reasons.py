@@ -7,6 +7,15 @@ from av import error as av_error
 # What PyAV and the files behind it raise. ValueError: names and indices it refuses.
 FAILURES = (av_error.FFmpegError, OSError, ValueError)
 
+
+class Unconvertible(Exception):
+    """Audio that cannot be brought into the session's form. `strerror`: a clause that says why."""
+
+    def __init__(self, strerror: str) -> None:
+        super().__init__(strerror)
+        self.strerror = strerror
+
+
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (av_error.HTTPUnauthorizedError, "the server asks for a password (HTTP 401)"),
     (av_error.HTTPForbiddenError, "the server forbids it (HTTP 403)"),

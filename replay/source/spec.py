@@ -52,6 +52,21 @@ class SourceSpec:
         if self.timeout <= 0:
             raise SourceError(f"source timeout {self.timeout:g} s: must be more than 0 s")
 
+    def section(self, rate: int) -> tuple[int, int | None]:
+        """Samples left out and samples played, at the session's rate; None for the rest.
+
+        Raises:
+            SourceError: it would hold no sample.
+        """
+        if self.duration is None:
+            return round(self.start * rate), None
+        size = round(self.duration * rate)
+        if not size:
+            raise SourceError(
+                f"duration {self.duration:g} s: holds no sample at {rate} Hz; make it longer"
+            )
+        return round(self.start * rate), size
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:

@@ -20,14 +20,14 @@ from replay.source.convert import Converter
 from replay.source.location import Place, locate
 from replay.source.pieces import Chunker, Section
 from replay.source.pipe import Pipe
-from replay.source.reasons import reason, silent
+from replay.source.reasons import Unconvertible, reason, silent
 from replay.source.spec import Happening, Item, Shape, SourceEvent, SourceSpec, chunk_bytes
 from replay.source.track import SLACK, Track
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The first thing a worker puts: audio has been decoded, so this much is certain."""
+    """The first thing a worker puts: audio was decoded and converted, so this much is certain."""
 
     facts: SourceFacts
     format: AudioFormat
@@ -52,6 +52,7 @@ class Worker:
         self._pipe: Pipe | None = None
         self._arrival: float | None = None
         self._opened: Opened | None = None
+        self._announced = False
 
     def run(self) -> None:
         """The thread's whole life."""
@@ -102,25 +103,28 @@ class Worker:
 
     def _decode(self, track: Track, sha256: str | None, capture: Capture | None) -> bool:
         """Puts the section's chunks; True when the section ended before the track did."""
-        spec, converter = self._spec, None
-        for frame in track.frames(capture, self._came):
-            self._checked()
+        converter = None
+        try:
+            for frame in track.frames(capture, self._came):
+                self._checked()
+                if converter is None:
+                    channels, rate = frame.layout.nb_channels, frame.sample_rate
+                    fmt = self._open(track, channels, rate, sha256).format
+                    converter = Converter(fmt)
+                    section = Section(*self._spec.section(fmt.sample_rate), fmt.frame_bytes)
+                data = converter.convert(frame)
+                self._announce()
+                self._give(section.cut(data))
+                if section.done:
+                    return True
             if converter is None:
-                fmt = self._open(track, frame.layout.nb_channels, frame.sample_rate, sha256).format
-                converter = Converter(fmt)
-                section = Section(
-                    round(spec.start * fmt.sample_rate),
-                    None if spec.duration is None else round(spec.duration * fmt.sample_rate),
-                    fmt.frame_bytes,
-                )
-            self._give(section.cut(converter.convert(frame)))
-            if section.done:
-                return True
-        if converter is None:
-            if track.failed is not None:
-                raise track.failure(track.failed)
-            raise SourceError(f"{track.place.name}: nothing in it could be decoded as audio")
-        self._give(section.cut(converter.flush()))
+                if track.failed is not None:
+                    raise track.failure(track.failed)
+                raise SourceError(f"{track.place.name}: nothing in it could be decoded as audio")
+            self._give(section.cut(converter.flush()))
+        except Unconvertible as error:
+            track.failed = error
+            return False
         return section.done
 
     def _conclude(self, track: Track, done: bool) -> bool:
@@ -182,8 +186,13 @@ class Worker:
         self._live = track.endless
         self._chunker = Chunker(chunk_bytes(fmt, self._chunk_seconds))
         self._opened = Opened(facts, fmt)
-        self._bridge.put(self._opened)
         return self._opened
+
+    def _announce(self) -> None:
+        if not self._announced:
+            assert self._opened is not None
+            self._bridge.put(self._opened)
+            self._announced = True
 
     def _came(self) -> None:
         self._arrival = self._clock()
