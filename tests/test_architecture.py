@@ -36,6 +36,7 @@ FLOORS = {
     **dict.fromkeys(("sandbox", "proxy"), 3),
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "run", "proxying", "controls", "verify", "report"), 4),
+    "grid": 4,
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
 }

@@ -1,11 +1,15 @@
 """Plays a WAV file through the vendor's own client; prints what it was told, one JSON a line.
 
-Usage: sdk_sync.py BASE_URL FILE
+Usage: sdk_sync.py [BASE_URL] FILE
+
+Without a base URL the client reads it from GLADIA_API_URL. Exit codes: 0 the session came to its
+proper end, 1 it ended otherwise, 3 it did not end within two minutes of the stop.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -15,49 +19,60 @@ from typing import Any
 from gladiaio_sdk import GladiaClient
 
 CHUNK_SECONDS = 0.1
+END_SECONDS = 120
 
 
-def main(base_url: str, path: str) -> None:
+def tell(message: Any) -> None:
+    data = getattr(message, "data", None)
+    utterance = getattr(data, "utterance", None)
+    line = {
+        "type": message.type,
+        "final": getattr(data, "is_final", None),
+        "text": getattr(utterance, "text", None),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def play(session: Any, data: bytes, size: int) -> None:
+    """Each chunk when its last sample was spoken."""
+    start = time.monotonic()
+    for index, at in enumerate(range(0, len(data), size), 1):
+        time.sleep(max(0.0, start + index * CHUNK_SECONDS - time.monotonic()))
+        session.send_audio(data[at : at + size])
+
+
+def main(path: str) -> int:
     with wave.open(path) as file:
         rate, data = file.getframerate(), file.readframes(file.getnframes())
     ended = threading.Event()
-    session = (
-        GladiaClient(api_key="any", api_url=base_url)
-        .live()
-        .start_session(
-            {
-                "encoding": "wav/pcm",
-                "sample_rate": rate,
-                "bit_depth": 16,
-                "channels": 1,
-                "messages_config": {"receive_partial_transcripts": True},
-            }
-        )
-    )
-
-    def tell(message: Any) -> None:
-        data = getattr(message, "data", None)
-        utterance = getattr(data, "utterance", None)
-        line = {
-            "type": message.type,
-            "final": getattr(data, "is_final", None),
-            "text": getattr(utterance, "text", None),
+    codes: list[int] = []
+    key = os.environ.get("GLADIA_API_KEY") or "any"
+    live = GladiaClient(api_key=key).live()
+    session = live.start_session(
+        {
+            "encoding": "wav/pcm",
+            "sample_rate": rate,
+            "bit_depth": 16,
+            "channels": 1,
+            "messages_config": {"receive_partial_transcripts": True},
         }
-        print(json.dumps(line), flush=True)
+    )
 
     def end(message: Any) -> None:
         print(json.dumps({"type": "ended", "code": message.code}), flush=True)
+        codes.append(message.code)
         ended.set()
 
     session.on("message", tell)
     session.on("error", lambda error: print(json.dumps({"type": "failed", "text": str(error)})))
     session.on("ended", end)
-    size = int(rate * CHUNK_SECONDS) * 2
-    for at in range(0, len(data), size):
-        session.send_audio(data[at : at + size])
-        time.sleep(CHUNK_SECONDS)
+    play(session, data, int(rate * CHUNK_SECONDS) * 2)
     session.stop_recording()
-    ended.wait(60)
+    if not ended.wait(END_SECONDS):
+        return 3
+    return 0 if codes == [1000] else 1
 
 
-main(*sys.argv[1:])
+if len(sys.argv) > 2:
+    os.environ["GLADIA_API_URL"] = sys.argv[1]
+sys.exit(main(sys.argv[-1]))
