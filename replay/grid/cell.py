@@ -18,11 +18,10 @@ from replay import rundir
 from replay.errors import UsageError
 from replay.grid import material
 from replay.grid.cases import GridCase
-from replay.grid.grading import Grade, Judged, Ran, grade, grade_search
+from replay.grid.grading import Grade, Ran, grade, grade_search
+from replay.grid.judging import judge_session
 from replay.grid.limit import Search
 from replay.grid.results import Agent, Cell
-from replay.judge import Case
-from replay.verify import verify
 
 #: What a program may take beyond the speech and the faults' own time, in seconds.
 _GRACE = 40.0
@@ -96,7 +95,7 @@ async def _attempt(agent: Agent, case: GridCase, out: Path, place: Path) -> Done
     limit = case.seconds + _GRACE
     command = _proxy_command(agent, case, wav, place, noting=place / _STATUS)
     await _run([sys.executable, "-m", "replay", *command], limit, place / _OUTPUT)
-    return await trio.to_thread.run_sync(_judge, case, place, limit)
+    return await trio.to_thread.run_sync(_judge, case, place, wav, limit)
 
 
 def _wav(out: Path, case: GridCase) -> Path:
@@ -181,22 +180,12 @@ async def _run(command: list[str], limit: float, output: Path) -> None:
             await process.wait()
 
 
-def _judge(case: GridCase, place: Path, limit: float) -> Done:
+def _judge(case: GridCase, place: Path, wav: Path, limit: float) -> Done:
     output = (place / _OUTPUT).read_text(errors="replace").strip()
     noted = place / _STATUS
     status = int(noted.read_text()) if noted.exists() else None
     ran = Ran(status, limit, output.splitlines()[-1][-_TAIL:] if output else "")
     paths = sorted(path.parent for path in (place / _SESSIONS).rglob(rundir.JOURNAL))
-    judged = [_session(path) for path in paths]
+    judged = [judge_session(path, wav) for path in paths]
     complete = any(each.complete for each in judged)
     return Done(grade(case, ran, judged), ran, paths, complete)
-
-
-def _session(path: Path) -> Judged:
-    verified = verify(path)
-    return Judged(
-        complete=Case(rundir.load(path).timeline).complete,
-        outcomes=verified.invariants,
-        others=verified.others,
-        doubts=verified.reasons if verified.verdict == "unknown" else [],
-    )

@@ -119,18 +119,21 @@ def _findings(judged: Judged) -> Iterable[Finding]:
 
 def _conduct(case: GridCase, ran: Ran, sessions: list[Judged]) -> list[Note]:
     """What the program itself did: whether it came to an end, and to which."""
+    notes = []
+    if len(sessions) > 1:
+        text = f"{len(sessions)} sessions were opened for one recording"
+        notes.append(Note(invariant="S1", severity="error", detail=text))
     complete = any(each.complete for each in sessions)
     if ran.status is None:
-        return [Note(severity="error", detail=f"the program did not end within {ran.limit:g} s")]
-    if case.ends == "stop":
-        return []
-    if not complete:
+        text = f"the program did not end within {ran.limit:g} s"
+        notes.append(Note(severity="error", detail=text))
+    elif not complete and case.ends != "stop":
         text = f"the program ended with status {ran.status}, and its session was not complete"
-        return [Note(severity="error", detail=text)]
-    if ran.status != 0:
+        notes.append(Note(severity="error", detail=text))
+    elif ran.status != 0 and case.ends != "stop":
         text = f"the session is complete, but the program ended with status {ran.status}"
-        return [Note(severity="warning", detail=text)]
-    return []
+        notes.append(Note(severity="warning", detail=text))
+    return notes
 
 
 def _doubts(case: GridCase, judged: Judged) -> list[str]:

@@ -1,0 +1,48 @@
+"""What the judge says of a session of an agent, whose recording is known here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import soundfile
+
+from replay import rundir
+from replay.continuity import Comparison, compare
+from replay.grid.grading import Judged
+from replay.judge import BY_ID, Case, judge
+from replay.summary import summarise
+
+#: An agent of whose recorded audio more than this part is none of ours has sent something else.
+_FOREIGN = 0.5
+
+
+def judge_session(path: Path, wav: Path) -> Judged:
+    """Judge the journal of an injector.
+
+    Beyond what `replay verify` can know of somebody else's client, the recording that it was given
+    is held against what the service recorded, so that audio which never left the client is missed
+    as well. A client that does not send the samples as they are is judged by what it sent.
+
+    Raises:
+        UsageError: there is no journal, or it is broken.
+    """
+    run = rundir.load(path)
+    comparison = _against_source(run, wav) or run.compare()
+    case = Case(run.timeline, comparison)
+    outcomes = judge(case)
+    summary = summarise(run.timeline, comparison)
+    return Judged(
+        complete=case.complete,
+        outcomes=outcomes,
+        others=[each for each in summary.findings if each.invariant not in BY_ID],
+        doubts=summary.reasons if summary.verdict == "unknown" else [],
+    )
+
+
+def _against_source(run: rundir.Run, wav: Path) -> Comparison | None:
+    if run.recorded is None:
+        return None
+    samples, _ = soundfile.read(wav, dtype="int16")
+    comparison = compare(samples.tobytes(), run.recorded, run.timeline.format.frame_bytes)
+    foreign = comparison.garbage_bytes > _FOREIGN * comparison.recorded_bytes
+    return None if foreign else comparison
