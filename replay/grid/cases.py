@@ -91,15 +91,23 @@ CASES: tuple[GridCase, ...] = (
             "reset @ audio 2s then refuse(800ms)",
             "A final is ready while the client is away.",
         ),
-        ("resend", "reset @ 2s then reset @ resend", "Cut again while audio is sent again."),
-        ("caught-up", "reset @ 2s then fin @ caught_up", "Cut again once it has caught up."),
+        (
+            "resend",
+            "hold(down, 1s) @ 1s\nreset @ 1500ms then reset @ resend",
+            "Cut with half a second in flight, and again while that is sent again.",
+        ),
+        (
+            "caught-up",
+            "hold(down, 1s) @ 1s\nreset @ 1500ms then fin @ caught_up",
+            "Cut with half a second in flight, and again once that was sent again.",
+        ),
         (
             "just-back",
             "reset @ 2s then reset @ conn + 100ms",
             "Cut again 100 ms after it came back.",
         ),
         ("flapping", "reset @ 1s every 1s x4", "Cut once a second, four times."),
-        ("storm", "reset @ 1s every 300ms x8", "Cut eight times, 300 ms apart."),
+        ("short-lived", "reset @ conn + 250ms x5", "Five connections live for 250 ms each."),
     ),
     *_group(
         "The end",

@@ -92,10 +92,13 @@ async def _search(
 async def _attempt(agent: Agent, case: GridCase, out: Path, place: Path) -> Done:
     wav = (await trio.to_thread.run_sync(material.make, out / "speech", case.seconds)).wav
     await trio.to_thread.run_sync(_clear, place)
-    limit = case.seconds + _GRACE
     command = _proxy_command(agent, case, wav, place, noting=place / _STATUS)
-    await _run([sys.executable, "-m", "replay", *command], limit, place / _OUTPUT)
-    return await trio.to_thread.run_sync(_judge, case, place, wav, limit)
+    await _run([sys.executable, "-m", "replay", *command], _limit(case), place / _OUTPUT)
+    return await trio.to_thread.run_sync(_judge, agent, case, place, wav)
+
+
+def _limit(case: GridCase) -> float:
+    return case.seconds + _GRACE
 
 
 def _wav(out: Path, case: GridCase) -> Path:
@@ -180,11 +183,12 @@ async def _run(command: list[str], limit: float, output: Path) -> None:
             await process.wait()
 
 
-def _judge(case: GridCase, place: Path, wav: Path, limit: float) -> Done:
+def _judge(agent: Agent, case: GridCase, place: Path, wav: Path) -> Done:
     output = (place / _OUTPUT).read_text(errors="replace").strip()
     noted = place / _STATUS
     status = int(noted.read_text()) if noted.exists() else None
-    ran = Ran(status, limit, output.splitlines()[-1][-_TAIL:] if output else "")
+    last_words = output.splitlines()[-1][-_TAIL:] if output else ""
+    ran = Ran(status, _limit(case), last_words, agent.statuses)
     paths = sorted(path.parent for path in (place / _SESSIONS).rglob(rundir.JOURNAL))
     judged = [judge_session(path, wav) for path in paths]
     complete = any(each.complete for each in judged)

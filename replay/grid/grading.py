@@ -25,7 +25,8 @@ class Ran:
     """What a program did, as far as one can see from outside.
 
     Attributes:
-        status: its exit status, None when it had to be ended.
+        status: its exit status, None when it had to be ended; `fine`: what that may be after a
+            session that is complete.
         limit: the seconds that it had.
         last_words: the end of what it printed.
     """
@@ -33,6 +34,7 @@ class Ran:
     status: int | None
     limit: float
     last_words: str = ""
+    fine: tuple[int, ...] = (0,)
 
 
 class Judged(Struct, kw_only=True):
@@ -130,7 +132,7 @@ def _conduct(case: GridCase, ran: Ran, sessions: list[Judged]) -> list[Note]:
     elif not complete and case.ends != "stop":
         text = f"the program ended with status {ran.status}, and its session was not complete"
         notes.append(Note(severity="error", detail=text))
-    elif ran.status != 0 and case.ends != "stop":
+    elif ran.status not in ran.fine and case.ends != "stop":
         text = f"the session is complete, but the program ended with status {ran.status}"
         notes.append(Note(severity="warning", detail=text))
     return notes

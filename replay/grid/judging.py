@@ -9,11 +9,12 @@ import soundfile
 from replay import rundir
 from replay.continuity import Comparison, compare
 from replay.grid.grading import Judged
-from replay.judge import BY_ID, Case, judge
-from replay.summary import summarise
+from replay.judge import BY_ID, Case, Outcome, findings, judge
 
 #: An agent of whose recorded audio more than this part is none of ours has sent something else.
 _FOREIGN = 0.5
+#: Without an answer to these nobody knows whether the session lost anything.
+_MUST_BE_KNOWN = ("A1", "T1")
 
 
 def judge_session(path: Path, wav: Path) -> Judged:
@@ -30,13 +31,20 @@ def judge_session(path: Path, wav: Path) -> Judged:
     comparison = _against_source(run, wav) or run.compare()
     case = Case(run.timeline, comparison)
     outcomes = judge(case)
-    summary = summarise(run.timeline, comparison)
     return Judged(
         complete=case.complete,
         outcomes=outcomes,
-        others=[each for each in summary.findings if each.invariant not in BY_ID],
-        doubts=summary.reasons if summary.verdict == "unknown" else [],
+        others=[each for each in findings(case, outcomes) if each.invariant not in BY_ID],
+        doubts=_doubts(case, outcomes),
     )
+
+
+def _doubts(case: Case, outcomes: dict[str, Outcome]) -> list[str]:
+    """Why the session might not be as good as it looks."""
+    cut = [] if case.timeline.finished else ["the journal was cut short"]
+    return cut + [
+        outcomes[name].why for name in _MUST_BE_KNOWN if outcomes[name].state == "unknown"
+    ]
 
 
 def _against_source(run: rundir.Run, wav: Path) -> Comparison | None:

@@ -19,10 +19,12 @@ STATES: tuple[State, ...] = ("ok", "tolerable", "informational", "failed", "not 
 
 
 class Agent(Struct, kw_only=True, frozen=True):
-    """A program under test. `command`: as it was given, with its placeholders."""
+    """A program under test. `command`: as it was given, with its placeholders. `statuses`: with
+    which it may end after a session that is complete."""
 
     name: str
     command: str
+    statuses: tuple[int, ...] = (0,)
 
 
 class Note(Struct, kw_only=True):
