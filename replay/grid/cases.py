@@ -13,6 +13,9 @@ SPEECH_SECONDS = 5.5
 #: Speech after an outage, so that the stop does not fall into it.
 _AFTER = 4.0
 
+#: The group of the cases in which the opening of the session is disturbed.
+OPENING = "Opening"
+
 #: complete: the session must come to its proper end. stop: going on would be wrong, so the program
 #: must end by itself. open: the protocol does not say, so it is told and not judged.
 Ends = Literal["complete", "stop", "open"]
@@ -196,7 +199,7 @@ CASES: tuple[GridCase, ...] = (
         ("reject-404", "reset @ 2s then reject(404, T=1m)", "404, for good.", "stop"),
     ),
     *_group(
-        "Opening",
+        OPENING,
         ("post-500", "http_error(500, init) @ start", "The first POST is answered with 500."),
         ("post-503-twice", "http_error(503, init, 2) @ start", "503, twice."),
         (

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import trio
 
 from replay import rundir
@@ -25,8 +26,8 @@ from replay.grid.results import Agent, Cell
 
 #: What a program may take beyond the speech and the faults' own time, in seconds.
 _GRACE = 40.0
-#: What the injector may take to end once it was asked to.
-_END_SECONDS = 15.0
+#: What the injector may take to end, and to fetch what there is, after its program.
+_END_SECONDS = 45.0
 _TAIL = 300
 _STATUS = "status"
 _OUTPUT = "output.txt"
@@ -172,7 +173,7 @@ async def _run(command: list[str], limit: float, output: Path) -> None:
         with trio.move_on_after(limit):
             await process.wait()
         if process.returncode is None:
-            process.send_signal(signal.SIGINT)
+            _end_agent(process.pid)
             with trio.move_on_after(_END_SECONDS):
                 await process.wait()
     finally:
@@ -183,13 +184,29 @@ async def _run(command: list[str], limit: float, output: Path) -> None:
             await process.wait()
 
 
+def _end_agent(pid: int) -> None:
+    """End what the injector runs, so that it can put down what the session came to. Its sandbox is
+    in a session of its own, and stays."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(ProcessLookupError, psutil.NoSuchProcess):
+                if os.getpgid(child.pid) == pid:
+                    child.kill()
+
+
 def _judge(agent: Agent, case: GridCase, place: Path, wav: Path) -> Done:
-    output = (place / _OUTPUT).read_text(errors="replace").strip()
     noted = place / _STATUS
     status = int(noted.read_text()) if noted.exists() else None
-    last_words = output.splitlines()[-1][-_TAIL:] if output else ""
-    ran = Ran(status, _limit(case), last_words, agent.statuses)
+    ran = Ran(status, _limit(case), _last_words(place / _OUTPUT), agent.statuses)
     paths = sorted(path.parent for path in (place / _SESSIONS).rglob(rundir.JOURNAL))
-    judged = [judge_session(path, wav) for path in paths]
+    content = status in agent.statuses
+    judged = [judge_session(path, wav, content=content) for path in paths]
     complete = any(each.complete for each in judged)
     return Done(grade(case, ran, judged), ran, paths, complete)
+
+
+def _last_words(output: Path) -> str:
+    """The last line that a program printed, and not the injector around it."""
+    lines = output.read_text(errors="replace").splitlines()
+    said = [line for line in lines if line.strip() and not line.startswith("replay: ")]
+    return said[-1].strip()[-_TAIL:] if said else ""

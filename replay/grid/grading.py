@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from replay.continuity import Finding
-from replay.grid.cases import GridCase
+from replay.grid.cases import OPENING, GridCase
 from replay.grid.limit import Search
 from replay.grid.results import Note, State
 from replay.judge import Outcome
@@ -16,6 +16,8 @@ from replay.judge import Outcome
 #: What cannot hold of a client that does what it must, and stops in the middle of a session.
 _ENDED_BY_STOPPING = frozenset({"A1", "A3", "E1", "R1", "R2", "S4", "T1", "T2", "T3"})
 _FAULTS = "V1"
+#: What a shell says of a program that cannot be run, or is not there.
+_NO_PROGRAM = (126, 127)
 #: An outage that every client should live through, in seconds.
 _OUTAGE = 30.0
 
@@ -61,8 +63,7 @@ def grade(case: GridCase, ran: Ran, sessions: list[Judged]) -> Grade:
         sessions: none when nothing was written down.
     """
     if not sessions:
-        why = ran.last_words or "nothing was written down"
-        return Grade("not run", why, [])
+        return _unopened(case, ran)
     notes = _notes(case, sessions) + _conduct(case, ran, sessions)
     errors = [note for note in notes if note.severity == "error"]
     if case.ends == "open":
@@ -94,6 +95,20 @@ def grade_search(search: Search, stopped_by: Grade | None) -> Grade:
     )
     note = Note(invariant="R2", severity=severity, detail=f"{text} of outage")  # type: ignore[arg-type]
     return Grade(state, text, [note])  # type: ignore[arg-type]
+
+
+def _unopened(case: GridCase, ran: Ran) -> Grade:
+    """No session was opened: an answer only where it is the opening that was disturbed."""
+    if case.group != OPENING or ran.status in _NO_PROGRAM:
+        return Grade("not run", ran.last_words or "no session was opened", [])
+    said = f": {ran.last_words}" if ran.last_words else ""
+    if ran.status is None:
+        text = f"no session was opened, and the program did not end within {ran.limit:g} s"
+        return Grade("failed", text, [Note(severity="error", detail=text)])
+    text = f"no session was opened; the program ended with status {ran.status}{said}"
+    if case.ends == "stop":
+        return Grade("ok", "", [Note(severity="info", detail=text)])
+    return Grade("failed", text, [Note(severity="error", detail=text)])
 
 
 def _notes(case: GridCase, sessions: list[Judged]) -> list[Note]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 import soundfile
 
-from replay import rundir
+from replay import journal, rundir
 from replay.continuity import Comparison, compare
 from replay.grid.grading import Judged
 from replay.judge import BY_ID, Case, Outcome, findings, judge
+from replay.wire.http import job_path
 
 #: An agent of whose recorded audio more than this part is none of ours has sent something else.
 _FOREIGN = 0.5
@@ -17,8 +19,8 @@ _FOREIGN = 0.5
 _MUST_BE_KNOWN = ("A1", "T1")
 
 
-def judge_session(path: Path, wav: Path) -> Judged:
-    """Judge the journal of an injector.
+def judge_session(path: Path, wav: Path, *, content: bool) -> Judged:
+    """Judge the journal of an injector. `content`: the program ended as it does when all is well.
 
     Beyond what `replay verify` can know of somebody else's client, the recording that it was given
     is held against what the service recorded, so that audio which never left the client is missed
@@ -32,11 +34,26 @@ def judge_session(path: Path, wav: Path) -> Judged:
     case = Case(run.timeline, comparison)
     outcomes = judge(case)
     return Judged(
-        complete=case.complete,
+        complete=_complete(case, content),
         outcomes=outcomes,
         others=[each for each in findings(case, outcomes) if each.invariant not in BY_ID],
         doubts=_doubts(case, outcomes),
     )
+
+
+def _complete(case: Case, content: bool) -> bool:
+    """The client was told the end, or has fetched it itself: the injector, which fetches it last,
+    is the second to do so."""
+    ended = case.timeline.final(journal.Ended)
+    if case.finished or (ended is not None and ended.outcome == "complete"):
+        return True
+    jobs = {job_path(init.id) for init in case.timeline.all(journal.Init) if init.id}
+    fetched = [
+        each
+        for each in case.timeline.all(journal.Http)
+        if each.method == "GET" and each.path in jobs and each.status == HTTPStatus.OK
+    ]
+    return content and case.complete and len(fetched) > 1
 
 
 def _doubts(case: Case, outcomes: dict[str, Outcome]) -> list[str]:
