@@ -19,6 +19,7 @@ from replay.errors import Interrupted, MachineError, ReplayError
 VERBS = {
     "run": "Play recordings or streams into a target and measure what comes back.",
     "sandbox": "Serve the API on this machine, with real speech recognition.",
+    "grid": "Put programs through every case of a harmed connection.",
     "verify": "Judge stored runs again.",
     "proxy": "Stand between any client and a target, and harm what passes.",
     "report": "Render stored runs again.",
