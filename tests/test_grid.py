@@ -54,7 +54,7 @@ def test_every_kind_of_fault_has_a_case() -> None:
 def test_an_outage_is_over_before_the_speech_is() -> None:
     """A long outage gets longer speech, so that it is not the stop that is lost."""
     case = BY_NAME["gives-up"].outage(12.5)
-    assert case.faults == ("reset @ 2s then refuse(12500ms)",)
+    assert case.faults == ("refuse(12500ms) @ 2s then reset after 10ms",)
     assert case.seconds == pytest.approx(18.5)
     assert case.longest is None
     assert BY_NAME["outage-32s"].seconds == 38

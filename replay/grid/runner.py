@@ -66,14 +66,14 @@ def parse_agent(text: str) -> Agent:
 def our_own() -> Agent:
     """Our own client, as `replay run` plays it.
 
-    Its status 3 says that the machine, with several cells at once, is too busy to measure
-    latencies; what became of the session is judged here.
+    Its status is a verdict of its own, on a service that seems to break its promises (1), or on a
+    machine too busy to measure latencies (3). What became of the session is judged here.
     """
     python = shlex.quote(sys.executable)
     return Agent(
         name="replay",
         command=f"{python} -m replay run {{wav}} --target {{url}} --out {{dir}}/own",
-        statuses=(0, 3),
+        statuses=(0, 1, 3),
     )
 
 

@@ -173,7 +173,7 @@ class Watch:
                 after = await self._see_up(link, message)
             else:
                 after = await self._see_down(link, unit, message)
-        elif frame.opcode == CLOSE and way == DOWN:
+        elif frame.opcode == CLOSE and way == DOWN and not pump.swallowing:
             _note_close(link, frame.payload)
         for edit in [edit for edit in link.edits if edit.takes(unit)]:
             if edit.apply(unit, link.last_acks):
