@@ -26,7 +26,7 @@ SEARCH = replace(BY_NAME["gives-up"], longest=1.0)
 #: Grids that are played at the same time: most of it is waiting.
 PLAYED = {
     "recover": ((OURS, SDK), (BY_NAME["undisturbed"], BY_NAME["reset"])),
-    "dead": ((OURS,), (BY_NAME["dead-down"], BY_NAME["post-401"])),
+    "dead": ((OURS,), (BY_NAME["dead-down"], BY_NAME["post-401"], BY_NAME["reject-503"])),
     "planted": ((PART, ABSENT), (BY_NAME["reset"],)),
     "search": ((OURS,), (SEARCH,)),
 }
@@ -97,6 +97,13 @@ def test_clients_that_do_not(grids: dict[str, Grid]) -> None:
 def test_a_close_that_was_swallowed_was_not_heard(grids: dict[str, Grid]) -> None:
     """The service ends the session into a dead path; a client that comes back for it is right."""
     cell = grids["dead"].cell("replay", "dead-down")
+    assert cell is not None
+    assert (cell.state, cell.headline) == ("ok", "")
+
+
+def test_a_fault_that_waits_for_an_attempt_is_not_late(grids: dict[str, Grid]) -> None:
+    """What is done to handshakes is told with the first handshake, which may take its time."""
+    cell = grids["dead"].cell("replay", "reject-503")
     assert cell is not None
     assert (cell.state, cell.headline) == ("ok", "")
 

@@ -97,12 +97,12 @@ CASES: tuple[GridCase, ...] = (
         ),
         (
             "resend",
-            "hold(down, 1s) @ 1s\nreset @ 1500ms then reset @ resend",
+            "loseacks(20) @ ack#10\nreset @ frame 16 then reset @ resend",
             "Cut with half a second in flight, and again while that is sent again.",
         ),
         (
             "caught-up",
-            "hold(down, 1s) @ 1s\nreset @ 1500ms then fin @ caught_up",
+            "loseacks(20) @ ack#10\nreset @ frame 16 then fin @ caught_up",
             "Cut with half a second in flight, and again once that was sent again.",
         ),
         (
@@ -122,7 +122,7 @@ CASES: tuple[GridCase, ...] = (
             "refuse(2s) @ audio 5s then reset after 10ms",
             "The stop is asked for while the connection is down.",
         ),
-        ("post-processing", "reset @ end_recording", "Cut before the post-processing is told."),
+        ("post-close", "close(1011) @ post#1", "Closed with 1011 during the post-processing."),
         ("post-message", "reset @ post#1", "Cut between two messages of the post-processing."),
         (
             "close-at-stop",

@@ -53,7 +53,6 @@ async def run_cell(agent: Agent, case: GridCase, out: Path) -> Cell:
         result = done.grade
     else:
         result, done = await _search(agent, case, case.longest, out, place)
-    repeat = _proxy_command(agent, case, _wav(out, case), place)
     return Cell(
         agent=agent.name,
         case=case.name,
@@ -62,7 +61,7 @@ async def run_cell(agent: Agent, case: GridCase, out: Path) -> Cell:
         state=result.state,
         headline=result.headline,
         notes=result.notes,
-        repeat=shlex.join(["replay", *repeat]) if case.longest is None else "",
+        repeat=shlex.join(["replay", *_repeat(agent, case, out, place)]),
         seconds=round(trio.current_time() - began, 1),
         exit_status=done.ran.status,
         sessions=[str(path.relative_to(out)) for path in done.sessions],
@@ -102,8 +101,13 @@ def _limit(case: GridCase) -> float:
     return case.seconds + _GRACE
 
 
-def _wav(out: Path, case: GridCase) -> Path:
-    return material.names(out / "speech", case.seconds).wav
+def _repeat(agent: Agent, case: GridCase, out: Path, place: Path) -> list[str]:
+    """The arguments that do a cell again, with its verdict from the injector alone."""
+    if case.longest is None:
+        wav = material.names(out / "speech", case.seconds).wav
+        return _proxy_command(agent, case, wav, place)
+    mine = f"{agent.name}={agent.command}"
+    return ["grid", "--agent", mine, "--case", case.name, "--out", f"{out}-again"]
 
 
 def _clear(place: Path) -> None:
