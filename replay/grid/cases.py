@@ -97,13 +97,13 @@ CASES: tuple[GridCase, ...] = (
         ),
         (
             "resend",
-            "loseacks(20) @ ack#10\nreset @ frame 16 then reset @ resend",
-            "Cut with half a second in flight, and again while that is sent again.",
+            "reset @ between(recorded, ack)#15 then reset @ resend",
+            "Cut with audio in flight, and again while that is sent again.",
         ),
         (
             "caught-up",
-            "loseacks(20) @ ack#10\nreset @ frame 16 then fin @ caught_up",
-            "Cut with half a second in flight, and again once that was sent again.",
+            "reset @ between(recorded, ack)#15 then fin @ caught_up",
+            "Cut with audio in flight, and again once that was sent again.",
         ),
         (
             "just-back",
