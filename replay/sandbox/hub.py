@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -55,6 +56,9 @@ class Sandbox:
         directory: Path,
         register: Register,
         nursery: trio.Nursery,
+        *,
+        rng: Random | None = None,
+        began: datetime | None = None,
     ) -> None:
         self.settings = settings
         self.recognizer = recognizer
@@ -65,7 +69,8 @@ class Sandbox:
         self._flaws = flaws(settings.defects, AudioFormat())
         self._entries: dict[str, Entry] = {}
         self._tokens: dict[str, Entry] = {}
-        self._origin = (datetime.now(UTC), trio.current_time())
+        self._rng = rng
+        self._origin = (began or datetime.now(UTC), trio.current_time())
 
     def now(self) -> datetime:
         """The time of day, moved on by trio's clock, so that tests can let it fly."""
@@ -95,9 +100,7 @@ class Sandbox:
         return entry
 
     def _open(self, config: SessionConfig) -> Entry:
-        row = Row(
-            id=str(uuid.uuid4()), token=str(uuid.uuid4()), created=self.stamp(), config=config
-        )
+        row = Row(id=self._draw(), token=self._draw(), created=self.stamp(), config=config)
         entry = self._add(row)
         try:
             self._register.save(row)
@@ -107,6 +110,12 @@ class Sandbox:
             raise
         self._nursery.start_soon(self._run, entry)
         return entry
+
+    def _draw(self) -> str:
+        """A name that nobody else has."""
+        if self._rng is None:
+            return str(uuid.uuid4())
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def restore(self, rows: Iterable[Row]) -> None:
         """Go on with the sessions that are on record, as far as their files can be used."""
@@ -225,9 +234,19 @@ def _register(settings: Settings, directory: Path) -> Iterator[Register]:
 
 
 @asynccontextmanager
-async def open_sandbox(settings: Settings, recognizer: Recognizer) -> AsyncIterator[Sandbox]:
+async def open_sandbox(
+    settings: Settings,
+    recognizer: Recognizer,
+    *,
+    rng: Random | None = None,
+    began: datetime | None = None,
+) -> AsyncIterator[Sandbox]:
     """A sandbox that goes on with the sessions in its directory, and whose sessions live as long
     as the block; then all of them are cut short.
+
+    Args:
+        rng: draws ids and tokens, which can then be guessed: for simulations alone.
+        began: the time of day at which it opens, when that is not now.
 
     Raises:
         MachineError: the directory cannot be used, or is in use.
@@ -236,7 +255,9 @@ async def open_sandbox(settings: Settings, recognizer: Recognizer) -> AsyncItera
         rows = register.rows()
         try:
             async with trio.open_nursery() as nursery:
-                sandbox = Sandbox(settings, recognizer, directory, register, nursery)
+                sandbox = Sandbox(
+                    settings, recognizer, directory, register, nursery, rng=rng, began=began
+                )
                 sandbox.restore(rows)
                 yield sandbox
                 nursery.cancel_scope.cancel()
