@@ -30,6 +30,7 @@ from replay.pace import Phase
 from replay.player import Pace, Player
 from replay.recorder import FileRecorder, cannot_write, open_recorder
 from replay.recording import fetch_recording, list_sessions
+from replay.repeating import facts
 from replay.session import Policy
 from replay.source import Shape, Source, SourceSpec, Spoken, find_reference, open_source
 from replay.spill import Spill
@@ -237,6 +238,7 @@ class _Run:
                 target=options.target.facts(self._service.base_url, options.region),
                 config=dict(options.config),
                 seed=options.seed,
+                options=facts(options.source, options.policy, options.target),
             )
         )
         for control in options.controls:

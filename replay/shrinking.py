@@ -7,25 +7,23 @@ plan fails when the verdict is fail, with at least one of the reasons of the sto
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import msgspec
 import trio
 
 from replay import journal as j
-from replay.audio import NS
+from replay.audio import NS, Encoding
 from replay.controls import finals
 from replay.errors import UsageError
 from replay.faults import Plan, from_fired, parse_plan, shrink
 from replay.judge import told
 from replay.pace import Phase
 from replay.player import Pace
-from replay.policy import Policy
+from replay.repeating import policy_of, sandbox_of
 from replay.run import RunOptions, run
 from replay.rundir import load
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptWord
@@ -74,8 +72,8 @@ class Shrunk:
 class Scene:
     """The sandbox of a run, for its simulation. `script` None: what the run's journal says."""
 
-    settings: Settings = Settings()
-    manner: Manner = Manner()
+    settings: Settings = field(default_factory=Settings)
+    manner: Manner = field(default_factory=Manner)
     script: Script | None = None
 
 
@@ -120,25 +118,18 @@ def shrink_failure(
     Args:
         watch: is told of each trial: its number, the plan, and whether it failed.
     """
-    count = 0
-
-    def fails(plan: Plan) -> bool:
-        nonlocal count
-        count += 1
-        failed = bool(trial(plan) & failure.reasons)
-        watch(count, plan, failed)
-        return failed
-
     known: dict[Plan, bool] = {}
 
-    def once(plan: Plan) -> bool:
+    def fails(plan: Plan) -> bool:
         if plan not in known:
-            known[plan] = fails(plan)
+            known[plan] = bool(trial(plan) & failure.reasons)
+            watch(len(known), plan, known[plan])
         return known[plan]
 
     for whole in failure.plans:
-        if once(whole):
-            return Shrunk(shrink(whole, once), whole, count, virtual)
+        if fails(whole):
+            smallest = shrink(whole, fails)
+            return Shrunk(smallest, whole, len(known), virtual)
     return None
 
 
@@ -172,7 +163,7 @@ def simulation_of(timeline: Timeline, scene: Scene) -> Simulation:
         manner=scene.manner,
         latency=_NEAR if near else _FAR,
         config=header.config,
-        policy=_policy(header),
+        policy=policy_of(header),
         pace=_pace(header),
         chunk=Fraction(header.plan.chunk_ns, NS),
         seed=header.seed or 0,
@@ -199,13 +190,14 @@ def _script(timeline: Timeline) -> Script:
 # ------------------------------------------------------------------ for real
 
 
-def real_trial(failure: Failure, api_key: str | None) -> Trial:
+def real_trial(failure: Failure, api_key: str | None, spin: float) -> Trial:
     """Plays the run's source again, each time into a directory that goes away.
 
     Raises:
         UsageError: the journal does not say what was played, or it cannot be had again.
     """
-    options = options_of(failure.timeline.header, api_key)
+    options = options_of(failure.timeline.header, api_key, spin)
+    controls = tuple(failure.timeline.all(j.Control))
 
     def trial(plan: Plan) -> frozenset[str]:
         with TemporaryDirectory(prefix="replay-shrink-") as made:
@@ -213,11 +205,10 @@ def real_trial(failure: Failure, api_key: str | None) -> Trial:
             stored = load(trio.run(partial(run, tried)))
             return reasons_of(summarise(stored.timeline, stored.compare()))
 
-    controls = tuple(failure.timeline.all(j.Control))
     return trial
 
 
-def options_of(header: j.Header, api_key: str | None) -> RunOptions:
+def options_of(header: j.Header, api_key: str | None, spin: float) -> RunOptions:
     """The options of a stored run, its faults left out.
 
     Raises:
@@ -228,42 +219,20 @@ def options_of(header: j.Header, api_key: str | None) -> RunOptions:
         raise UsageError(
             f"{header.source.name}: the journal does not say where this source can be had again"
         )
-    target = header.target
+    target, fmt = header.target, header.format
     return RunOptions(
-        source=msgspec.convert(source, SourceSpec),
+        source=SourceSpec(**source),
         target=Target.parse(
-            target.url if target.kind == "url" else target.kind, api_key, sandbox_arguments(header)
+            target.url if target.kind == "url" else target.kind, api_key, sandbox_of(header)
         ),
-        shape=Shape(
-            **{"channels": header.format.channels, **_shape(header)},
-        ),
+        shape=Shape(Encoding[fmt.encoding], fmt.sample_rate, fmt.bit_depth, fmt.channels),
         config=header.config,
         region=target.region,
         chunk=Fraction(header.plan.chunk_ns, NS),
-        pace=_pace(header, spin=0.0015),
-        policy=_policy(header),
+        pace=_pace(header, spin=spin),
+        policy=policy_of(header),
         seed=header.seed or 0,
     )
-
-
-def sandbox_arguments(header: j.Header) -> tuple[str, ...]:
-    """What the run's sandbox was started with."""
-    return tuple(header.options.get("sandbox", ()))
-
-
-def _shape(header: j.Header) -> dict[str, Any]:
-    fmt = header.format
-    from replay.audio import Encoding
-
-    return {
-        "encoding": Encoding[fmt.encoding],
-        "sample_rate": fmt.sample_rate,
-        "bit_depth": fmt.bit_depth,
-    }
-
-
-def _policy(header: j.Header) -> Policy:
-    return msgspec.convert(header.options.get("policy", {}), Policy)
 
 
 def _pace(header: j.Header, spin: float = 0.0) -> Pace:

@@ -37,6 +37,7 @@ FLOORS = {
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "run", "proxying", "controls", "verify", "report"), 4),
     "grid": 4,
+    **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
 }

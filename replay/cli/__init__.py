@@ -21,6 +21,7 @@ VERBS = {
     "sandbox": "Serve the API on this machine, with real speech recognition.",
     "grid": "Put programs through every case of a harmed connection.",
     "verify": "Judge stored runs again.",
+    "shrink": "Find the smallest plan of faults that still makes a stored run fail.",
     "proxy": "Stand between any client and a target, and harm what passes.",
     "report": "Render stored runs again.",
     "init": "Open a session and print its id and URL, for a machine without the key.",

@@ -171,4 +171,6 @@ def _sandbox_arguments(options: dict[str, Any]) -> tuple[str, ...]:
             if options["target"] != "sandbox":
                 raise UsageError(f"--{name} is for the sandbox, the target is {options['target']}")
             arguments += [f"--{name}", str(options[name])]
-    return tuple(arguments)
+    if options["sandbox_options"] and options["target"] != "sandbox":
+        raise UsageError(f"--sandbox-option is for the sandbox, the target is {options['target']}")
+    return (*arguments, *options["sandbox_options"])

@@ -89,6 +89,13 @@ from replay.cli.types import DURATION, SPEED
 @click.option(
     "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
 )
+@click.option(
+    "--sandbox-option",
+    "sandbox_options",
+    multiple=True,
+    metavar="TEXT",
+    help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
+)
 @click.option("--no-file", is_flag=True, help="Do not fetch the service's recording.")
 @click.option("--seed", type=int, default=0, help="Of the back-off times, and of the faults.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's directory.")

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from replay.errors import MachineError, UsageError
 if TYPE_CHECKING:
     import trio
 
+    from replay.sandbox.recognizers import Manner
     from replay.sandbox.recognizers.base import Recognizer
     from replay.sandbox.settings import Settings
 
@@ -120,9 +121,6 @@ def command(**options: Any) -> None:
     """
     import trio
 
-    from replay.sandbox.defects import planted
-    from replay.sandbox.settings import Settings
-
     if "help" in options["defects"]:
         _list_defects()
         return
@@ -130,7 +128,23 @@ def command(**options: Any) -> None:
         level=options["log"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     _need_streams(options["until_eof"])
-    settings = Settings(
+    settings = settings_from(options)
+    if settings.defects:
+        click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
+    serve = partial(_serve, settings, _recognizer(options), options)
+    trio.run(serve)
+
+
+def settings_from(options: Mapping[str, Any]) -> Settings:
+    """What the options ask for.
+
+    Raises:
+        UsageError: a defect that there is not, or a key file that cannot be read.
+    """
+    from replay.sandbox.defects import planted
+    from replay.sandbox.settings import Settings
+
+    return Settings(
         data=options["data"],
         api_key=api_key(options["api_key_file"], None),
         session_timeout=float(options["session_timeout"]),
@@ -140,10 +154,20 @@ def command(**options: Any) -> None:
         commit=options["commit"],
         defects=tuple(planted(text) for text in options["defects"]),
     )
-    if settings.defects:
-        click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
-    serve = partial(_serve, settings, _recognizer(options), options)
-    trio.run(serve)
+
+
+def manner_from(options: Mapping[str, Any]) -> Manner:
+    """How the scripted recogniser is to tell its script."""
+    from replay.sandbox.recognizers import Manner
+
+    return Manner(
+        partial_delay=float(options["partial_delay"]),
+        final_delay=float(options["final_delay"]),
+        jitter=float(options["jitter"]),
+        flicker=options["flicker"],
+        repeat=float(options["repeat"]) if options["repeat"] else None,
+        seed=options["seed"],
+    )
 
 
 def _need_streams(until_eof: bool) -> None:
@@ -179,15 +203,9 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
             err=True,
         )
         name = "silent"
-    manner = recognizers.Manner(
-        partial_delay=float(options["partial_delay"]),
-        final_delay=float(options["final_delay"]),
-        jitter=float(options["jitter"]),
-        flicker=options["flicker"],
-        repeat=float(options["repeat"]) if options["repeat"] else None,
-        seed=options["seed"],
+    return recognizers.make(
+        name or "moonshine", script=options["script"], manner=manner_from(options)
     )
-    return recognizers.make(name or "moonshine", script=options["script"], manner=manner)
 
 
 async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, Any]) -> None:

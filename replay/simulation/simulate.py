@@ -126,6 +126,8 @@ async def _simulate(spec: Simulation) -> Simulated:
     kept = _Kept()
     recorded: bytes | None = None
     async with AsyncExitStack() as stack:
+        # The outermost, so that what is raised within comes out as itself.
+        await stack.enter_async_context(open_flat_nursery())
         sandbox = await stack.enter_async_context(
             open_sandbox(
                 spec.settings,
