@@ -20,7 +20,7 @@ demo: $(READY)  ## Play a recording into a sandbox on this machine
 	$(BIN)/replay run $(DEMO) --endpointing 300ms
 
 test: $(READY) lint types  ## Everything: style, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(READY)  ## Style
 	$(BIN)/ruff format --check .

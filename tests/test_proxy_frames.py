@@ -11,7 +11,6 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from injected import MemoryDoor
 
 from replay.faults import Plan, parse_plan
 from replay.faults import events as e
@@ -20,6 +19,7 @@ from replay.proxy.injector import Injector
 from replay.proxy.server import FaultsOnly
 from replay.proxy.traffic import Traffic
 from replay.recorder import ListRecorder
+from replay.simulation.injected import MemoryDoor
 from replay.wire import messages as m
 
 HELLO = (

@@ -41,13 +41,15 @@ def play(session: Any, data: bytes, size: int) -> None:
         session.send_audio(data[at : at + size])
 
 
-def main(path: str) -> int:
+def main(path: str, base_url: str | None) -> int:
     with wave.open(path) as file:
         rate, data = file.getframerate(), file.readframes(file.getnframes())
     ended = threading.Event()
     codes: list[int] = []
     key = os.environ.get("GLADIA_API_KEY") or "any"
-    live = GladiaClient(api_key=key).live()
+    # The client looks at its environment when it is imported: an argument has to be handed over.
+    given = {"api_url": base_url} if base_url else {}
+    live = GladiaClient(api_key=key, **given).live()
     session = live.start_session(
         {
             "encoding": "wav/pcm",
@@ -73,6 +75,4 @@ def main(path: str) -> int:
     return 0 if codes == [1000] else 1
 
 
-if len(sys.argv) > 2:
-    os.environ["GLADIA_API_URL"] = sys.argv[1]
-sys.exit(main(sys.argv[-1]))
+sys.exit(main(sys.argv[-1], sys.argv[1] if len(sys.argv) > 2 else None))
