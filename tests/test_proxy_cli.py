@@ -150,12 +150,16 @@ def test_a_run_under_faults_says_what_fired(tmp_path: Path) -> None:
     places are hit again with `--faults-from`."""
     first = call(
         *("run", SPEECH, "--duration", "3s", *SCRIPT, "--out", tmp_path / "a"),
-        *("--fault", "reset @ audio 1s", "--fault", "hold(up, 300ms) @ conn#2 + audio 500ms"),
+        # Both on the first connection: where frames end after a reconnection is up to the moment.
+        *("--fault", "hold(up, 300ms) @ audio 500ms", "--fault", "reset @ audio 1s"),
     )
     assert "fault: reset" in first.stdout
     fired = load(tmp_path / "a").timeline.all(j.FaultFired)
-    assert [fault.fault for fault in fired] == ["reset", "hold"]
-    assert fired[0].at["trigger"] == "conn#1 + byte 32000"
+    assert [fault.fault for fault in fired] == ["hold", "reset"]
+    assert [fault.at["trigger"] for fault in fired] == [
+        "conn#1 + byte 16000",
+        "conn#1 + byte 32000",
+    ]
     call(
         *("run", SPEECH, "--duration", "3s", *SCRIPT, "--out", tmp_path / "b"),
         *("--faults-from", tmp_path / "a"),
