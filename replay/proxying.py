@@ -19,7 +19,7 @@ from replay.proxy.injector import Injector
 from replay.proxy.server import open_proxy
 from replay.proxy.vantage import Journals, open_journals
 from replay.target import Target, open_owned_target
-from replay.tasks import open_flat_nursery
+from replay.tasks import end_process, open_flat_nursery
 
 #: A program that was told to end has so long to do so.
 _END_SECONDS = 10.0
@@ -153,20 +153,10 @@ async def _run_command(command: tuple[str, ...], url: str, over: trio.Event) -> 
         return code
     finally:
         with trio.CancelScope(shield=True):
-            await _end(process)
+            await end_process(process, _END_SECONDS)
 
 
 async def _pass_on(process: trio.Process, over: trio.Event) -> None:
     """A program that is to end is told so, and ended when it does not."""
     await over.wait()
-    await _end(process)
-
-
-async def _end(process: trio.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        with trio.move_on_after(_END_SECONDS):
-            await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+    await end_process(process, _END_SECONDS)

@@ -1,4 +1,4 @@
-"""Nurseries whose errors come out as one plain exception, where tasks end and callers begin."""
+"""How tasks and processes end: errors as one plain exception, programs first by asking."""
 
 from __future__ import annotations
 
@@ -36,3 +36,14 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(error)
         else:
             yield error
+
+
+async def end_process(process: trio.Process, patience: float) -> None:
+    """Ask a program to end, and end it when it has not after `patience` seconds."""
+    if process.returncode is None:
+        process.terminate()
+        with trio.move_on_after(patience):
+            await process.wait()
+    if process.returncode is None:
+        process.kill()
+        await process.wait()

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 from judging import judge_recording, judge_session
-from world import World, open_world, play, words
+from world import World, harm, open_world, play, words
 
 from replay import journal as j
 from replay.audio import AudioFormat
@@ -27,18 +27,7 @@ async def disturb(world: World, rng: Random) -> None:
     """Cut, silence or bar the connection a few times at random moments."""
     for at in sorted(rng.uniform(0, SECONDS + 1) for _ in range(rng.randint(1, 5))):
         await trio.sleep_until(at)
-        match rng.choice(["cut", "cut", "cut", "bar", "up", "down", "both"]):
-            case "cut":
-                await world.cut()
-            case "bar":
-                world.reachable = False
-                await world.cut()
-                await trio.sleep(rng.uniform(0, 3))
-                world.reachable = True
-            case "both":
-                world.swallow("up", "down")
-            case direction:
-                world.swallow(direction)
+        await harm(world, rng.choice(["cut", "cut", "cut", "bar", "up", "down", "both"]), rng)
 
 
 async def disturbed(seed: int) -> None:

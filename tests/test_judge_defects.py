@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 from verdicts import Disturb, cut_at, run
-from world import World
+from world import World, harm
 
 from replay.audio import AudioFormat, Encoding
 from replay.sandbox.defects import catalogue
@@ -133,18 +133,7 @@ def cuts(seed: int) -> Disturb:
     async def disturb(world: World) -> None:
         for at in sorted(rng.uniform(0, 7) for _ in range(rng.randint(1, 4))):
             await trio.sleep_until(at)
-            match rng.choice(["cut", "cut", "bar", "up", "down", "both"]):
-                case "cut":
-                    await world.cut()
-                case "bar":
-                    world.reachable = False
-                    await world.cut()
-                    await trio.sleep(rng.uniform(0, 3))
-                    world.reachable = True
-                case "both":
-                    world.swallow("up", "down")
-                case direction:
-                    world.swallow(direction)
+            await harm(world, rng.choice(["cut", "cut", "bar", "up", "down", "both"]), rng)
 
     return disturb
 

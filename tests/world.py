@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from random import Random
 from typing import IO, Any
 
 import trio
@@ -105,6 +106,23 @@ def words(count: int, every: float = 0.5, gap_each: int = 4) -> Script:
         listed.append(ScriptWord(word=f"word{n}", start=at, end=at + every * 0.8))
         at += every * (2 if (n + 1) % gap_each == 0 else 1)
     return Script(words=listed)
+
+
+async def harm(world: World, how: str, rng: Random) -> None:
+    """Do one thing to the connection: `cut` it, `bar` it for up to 3 s, or let everything vanish
+    from now on: `up`, `down` or `both`."""
+    match how:
+        case "cut":
+            await world.cut()
+        case "bar":
+            world.reachable = False
+            await world.cut()
+            await trio.sleep(rng.uniform(0, 3))
+            world.reachable = True
+        case "both":
+            world.swallow("up", "down")
+        case direction:
+            world.swallow(direction)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import trio
 
 from replay.errors import MachineError
 from replay.sandbox.scratch import scratch_directory
+from replay.tasks import end_process
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 3.0
@@ -115,13 +116,7 @@ async def _ready(process: trio.Process) -> Ready:
 async def _end(process: trio.Process) -> None:
     """End the child, gently first; shielded, since this is what a cancelled caller owes."""
     with trio.CancelScope(shield=True):
-        if process.returncode is None:
-            process.terminate()
-        with trio.move_on_after(_END_SECONDS):
-            await process.wait()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await end_process(process, _END_SECONDS)
         for pipe in (process.stdin, process.stdout):
             if pipe:
                 await pipe.aclose()
