@@ -298,6 +298,28 @@ def test_a_refused_opening_that_was_not_waited_for() -> None:
     assert found.detail == "asked to wait 2 s and tried again after 0.50 s"
 
 
+@pytest.mark.parametrize(("told", "state"), [(None, "fail"), (8, "pass"), (1.0, "fail")])
+def test_a_client_is_held_to_the_silence_it_was_told_to_bear(
+    told: float | None, state: str
+) -> None:
+    """Kept for 7.5 s: too long for who has said nothing, and right for who was told 8 s."""
+    built = clean()
+    if told is not None:
+        built.entries[0].options = {"policy": {"ack_timeout": told}}
+    built.entries.append(fault("blackhole(both, forever)", 500))
+    change(j.Lost, t=ns(8000))(built)
+    assert outcome(built, "R3").state == state
+
+
+def test_a_path_dead_for_less_than_a_client_bears_asks_nothing_of_it() -> None:
+    """Silence that ends before anybody had to notice it."""
+    built = clean()
+    built.entries.append(fault("blackhole(both, 3s)", 500))
+    assert outcome(built, "R3").state == "not applicable"
+    built.entries[0].options = {"policy": {"ack_timeout": 1.0}}
+    assert outcome(built, "R3").state == "fail"
+
+
 def test_pauses_that_nothing_spreads_are_a_warning() -> None:
     """Attempts always so far apart would come in step with those of all other clients."""
     built = cut()

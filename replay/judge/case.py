@@ -35,8 +35,8 @@ class Limits:
     Attributes:
         repeats: audio recorded twice is allowed inside the window that was in flight (`window`),
             or not at all (`strict`).
-        dead_path: a path on which nothing is acknowledged must be given up within so much, and
-            `slack` for what a clock and a chunk take.
+        dead_path: a path on which nothing is acknowledged must be given up within so much, unless
+            the client has said how long it waits, and `slack` for what a clock and a chunk take.
         outage: a client must go on trying for at least so much.
         attempts_a_minute: connection attempts in any one minute.
         end: from the stop to the end of the session.
@@ -89,6 +89,14 @@ class Case:
     def foreign(self) -> bool:
         """The journal is a proxy's, of a client that nobody here can look into."""
         return self.timeline.header.vantage == "proxy"
+
+    @cached_property
+    def dead_path(self) -> float:
+        """Seconds without an acknowledgement after which this client must give up a path: what
+        the journal says it was told to wait, or else the limit."""
+        told = self.timeline.header.options.get("policy")
+        waits = told.get("ack_timeout") if isinstance(told, dict) else None
+        return float(waits) if isinstance(waits, int | float) else self.limits.dead_path
 
     @cached_property
     def fired(self) -> list[journal.FaultFired]:

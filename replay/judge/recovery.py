@@ -98,7 +98,7 @@ def r3(case: Case) -> Outcome:
             if each.connection == fault.connection and each.t >= fault.t
         ]
         end = min(lost, default=case.timeline.last)
-        limit = round((case.limits.dead_path + case.limits.slack) * NS)
+        limit = round((case.dead_path + case.limits.slack) * NS)
         if end - since <= limit and not lost:
             continue  # too little was seen to tell
         asked += 1
@@ -154,7 +154,7 @@ def _makes_dead(case: Case, fired: journal.FaultFired) -> bool:
         lasts = parse_fault(fired.text).seconds()
     except FaultSyntaxError:
         return False
-    return lasts > case.limits.dead_path + case.limits.slack
+    return lasts > case.dead_path + case.limits.slack
 
 
 def _expecting(case: Case, fired: journal.FaultFired) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from io import BytesIO
@@ -228,6 +228,7 @@ def _write_head(spec: Simulation, recorder: ListRecorder, seconds: float) -> Non
             config=dict(spec.config),
             clock="virtual",
             seed=spec.seed,
+            options={"policy": asdict(spec.policy)},
         )
     )
     for control in spec.controls:
