@@ -127,15 +127,22 @@ def _verdict(sessions: list[Path], code: int | None) -> int:
     from replay.report import json as json_report
     from replay.rundir import load, write_summary
     from replay.summary import summarise
+    from replay.verify import Verifier
 
-    verdicts = set()
+    verdicts, all_of_them = set(), Verifier()
     for directory in sessions:
         stored = load(directory)
         summary = summarise(stored.timeline, stored.compare(), damage=stored.damage)
         write_summary(directory, json_report.render(summary))
         verdicts.add(summary.verdict)
+        all_of_them.add(stored)
         click.echo(f"{summary.verdict}: {directory}/", err=True)
         for reason in summary.reasons:
+            click.echo(f"  {reason}", err=True)
+    together = all_of_them.together()
+    if together is not None:
+        verdicts.add(together.verdict)
+        for reason in together.reasons:
             click.echo(f"  {reason}", err=True)
     if code:
         click.echo(f"replay: the command exited with {code}", err=True)

@@ -23,6 +23,9 @@ def command(runs: tuple[Path, ...], as_json: bool, strict: bool) -> None:
     A RUN is a directory that `replay run` or `replay proxy` has left. Exit codes: 0 all pass, 1 one
     fails, 3 one cannot be told. With several runs, --json prints one line for each.
 
+    Runs that lost their connections together are judged together as well: whether their clients
+    came back in step (R4). That is one more verdict, and with --json one more line.
+
     \b
     replay verify runs/20261123-150411-demo
     replay verify runs/* --json
@@ -30,9 +33,12 @@ def command(runs: tuple[Path, ...], as_json: bool, strict: bool) -> None:
     from rich.console import Console
 
     from replay.report import verdicts
-    from replay.verify import verify
+    from replay.verify import Together, Verified, Verifier
 
-    found = [verify(path, strict=strict) for path in runs]
+    verifier = Verifier(strict=strict)
+    found: list[Verified | Together] = [verifier.verify(path) for path in runs]
+    if together := verifier.together():
+        found.append(together)
     for each in found:
         if as_json:
             click.echo(verdicts.line(each))
