@@ -179,3 +179,29 @@ def test_a_real_run_shrinks(tmp_path: Path) -> None:
     (text,) = found["plan"]
     assert text.startswith("reset")
     assert f"--sandbox-option=--defect={DEFECT}" in found["command"]
+
+
+def test_a_restart_shrinks_for_real(tmp_path: Path) -> None:
+    """`--real` plays each plan with processes that are killed and started again: of two faults the
+    restart is left, what was tried is told, and the command that comes of it fails like the run."""
+    run, small = tmp_path / "run", tmp_path / "small.yaml"
+    played = ("run", "counter", "--duration", "1s", "--speed", "8", "--recognizer", "silent")
+    planted = f"--sandbox-option=--defect={DEFECT}"
+    done = ask(
+        *(*played, planted, "--out", run, "--json"),
+        *("--fault", "hold(up, 1ms) @ conn#1", "--fault", "restart(1ms) @ conn#1 + byte 16000"),
+    )
+    assert done.exit_code == 1, done.output
+    left = ask("shrink", run)
+    assert (left.exit_code, "restarts a process; --real plays" in left.stderr) == (3, True)
+    done = ask("shrink", run, "--real", "--out", small, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    (text,) = found["plan"]
+    assert text.startswith("restart(1ms) @ conn#1 + byte")
+    assert (found["clock"], len(found["whole"])) == ("real", 2)
+    assert done.stderr.count(" passes  ") + done.stderr.count(" fails   ") == found["trials"]
+    again = ask(*shlex.split(found["command"])[1:], "--out", tmp_path / "again", "--json")
+    assert again.exit_code == 1, again.output
+    assert set(found["reasons"]) <= {f["invariant"] for f in json.loads(again.stdout)["findings"]}
+    assert parse_plan_file(small.read_text()).texts == (text,)
