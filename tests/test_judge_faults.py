@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -16,6 +17,8 @@ from replay.audio import HEADER_BYTES, AudioFormat
 from replay.continuity import compare
 from replay.faults import KINDS
 from replay.faults.moments import MOMENTS
+from replay.sandbox.defects import planted
+from replay.sandbox.settings import Settings
 from replay.summary import Summary, summarise
 
 SECONDS = 16.0
@@ -28,10 +31,11 @@ UNFIT = {"refuse(5s) @ start", "reset @ conn#2 + 50ms"}
 TEXTS += [each.example for each in MOMENTS.values() if not each.name.startswith("http")]
 
 
-async def session(text: str) -> Summary:
+async def session(text: str, defects: Sequence[str] = ()) -> Summary:
     fmt = AudioFormat()
     audio = counting(fmt, SECONDS)
-    async with open_injected(text) as world:
+    settings = Settings(defects=tuple(planted(each) for each in defects))
+    async with open_injected(text, settings=settings) as world:
         recorder = world.recorder
         live = await play(
             world,  # type: ignore[arg-type]
@@ -47,8 +51,8 @@ async def session(text: str) -> Summary:
     return summarise(stored(entries), compare(audio, recorded, fmt.frame_bytes))
 
 
-def run(text: str) -> Summary:
-    return trio.run(session, text, clock=trio.testing.MockClock(autojump_threshold=0))
+def run(text: str, *defects: str) -> Summary:
+    return trio.run(session, text, defects, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 @pytest.mark.parametrize("text", sorted(set(TEXTS) - UNFIT))
@@ -59,6 +63,32 @@ def test_every_fault_and_moment_is_judged(text: str) -> None:
     assert found.invariants["V1"] == "pass"
     assert found.faults.fired >= 1
     assert found.faults.missed == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dupack @ ack#10",
+        "regressack @ ack#10",
+        "regressack @ ack#10 then reset",
+        "loseacks(3) @ ack#10",
+        "loseacks(3) @ conn#1",
+        "corrupt(json) @ ack#10",
+        "hold(down, 1s) @ between(recorded, ack)",
+    ],
+)
+@pytest.mark.parametrize(
+    ("defect", "says"),
+    [("restart-acks", "had acknowledged"), ("inclusive-acks", "looks inclusive")],
+)
+def test_what_a_fault_does_to_acknowledgements_hides_nothing(
+    text: str, defect: str, says: str
+) -> None:
+    """Alone it is nobody's fault; a broken service shows beside it."""
+    assert [each.detail for each in run(text).findings if each.severity == "error"] == []
+    found = run(f"{text} then reset after 2s", defect)
+    assert found.invariants["A3"] == "fail"
+    assert any(says in each.detail for each in found.findings if each.severity == "error")
 
 
 def test_an_outage_is_told_with_its_fault_and_apart_from_the_rest() -> None:

@@ -1,8 +1,8 @@
 """The judge: every invariant of a session, held against its journal. Pure.
 
 `case`: what is judged, and the answers. `acks`, `sound`, `told`, `text`, `recovery`, `footprint`,
-`sessions`, `vacuity`: the invariants. `herd`: one of them, over many sessions. `meant`: what a
-client that is not ours meant to say.
+`sessions`, `vacuity`: the invariants. `doing`: what our own faults did. `herd`: one of
+them, over many sessions. `meant`: what a client that is not ours meant to say.
 """
 
 from replay.judge.case import Case, Limits, Outcome, State

@@ -12,9 +12,9 @@ from replay.judge.case import Case, Outcome, judged, not_applicable
 from replay.timeline import Ints
 
 #: Faults that change what acknowledgements say, or which of them arrive.
-EDITING = ("loseacks", "dupack", "regressack")
+_EDITING = ("loseacks", "dupack", "regressack")
 #: Faults that keep acknowledgements from a client.
-_EATING = (*EDITING, "blackhole", "hold", "delay", "throttle", "coalesce")
+_EATING = (*_EDITING, "blackhole", "hold", "delay", "throttle", "coalesce")
 #: An acknowledgement that went out so shortly before a loss may not have arrived, in ns.
 _ON_ITS_WAY = 100_000_000
 

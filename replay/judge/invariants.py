@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from replay import journal
 from replay.continuity import Finding
 from replay.judge import acks, footprint, recovery, sessions, sound, text, vacuity
 from replay.judge.case import Case, Check, Outcome
+from replay.judge.doing import Doings
 
 _NS_PER_MS = 1e6
 
@@ -137,8 +139,6 @@ INVARIANTS = (
 )
 
 BY_ID = {each.id: each for each in INVARIANTS}
-#: Faults that themselves do what these invariants forbid the service.
-_OUR_DOING = {"A3": acks.EDITING, "E1": sessions.SPOILING}
 
 
 def judge(case: Case) -> dict[str, Outcome]:
@@ -161,7 +161,8 @@ def findings(case: Case, outcomes: dict[str, Outcome]) -> list[Finding]:
 
 def _outcome(case: Case, invariant: Invariant, seen: list[Finding]) -> Outcome:
     outcome = invariant.check(case)
-    outcome.findings = [_explained(case, each) for each in [*seen, *outcome.findings]]
+    excused = _excuse(case, invariant.id)
+    outcome.findings = [_explained(each, excused) for each in [*seen, *outcome.findings]]
     if any(each.severity == "error" for each in outcome.findings):
         outcome.state = "fail"
     elif outcome.state == "fail":
@@ -169,13 +170,20 @@ def _outcome(case: Case, invariant: Invariant, seen: list[Finding]) -> Outcome:
     return outcome
 
 
-def _explained(case: Case, finding: Finding) -> Finding:
+def _excuse(case: Case, invariant: str) -> Callable[[Finding], bool]:
+    """Tells of a finding whether one of our own faults did what the invariant forbids."""
+    match invariant:
+        case "A3":
+            return Doings(case).__contains__
+        case "E1":
+            return lambda finding: sessions.spoilt_by_us(case, finding)
+        case _:
+            return lambda _: False
+
+
+def _explained(finding: Finding, excused: Callable[[Finding], bool]) -> Finding:
     """What one of our own faults did is told, and held against nobody."""
-    kinds = _OUR_DOING.get(finding.invariant, ())
-    upto = finding.at.get("t_ms")
-    if finding.severity == "info" or not kinds or isinstance(upto, str) or upto is None:
-        return finding
-    if not case.faults(*kinds, upto=round(upto * _NS_PER_MS) + 1):
+    if finding.severity == "info" or not excused(finding):
         return finding
     return replace(finding, severity="info", detail=f"{finding.detail} (our fault's doing)")
 

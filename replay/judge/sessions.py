@@ -161,6 +161,12 @@ def e1(case: Case) -> Outcome:
     return judged(findings)
 
 
+def spoilt_by_us(case: Case, finding: Finding) -> bool:
+    """Had one of our faults spoilt a message by then?"""
+    t_ms = finding.at.get("t_ms")
+    return isinstance(t_ms, int | float) and case.faults(*SPOILING, upto=round(t_ms * 1e6) + 1)
+
+
 def _malformed(case: Case, t: int, connection: int, message: object) -> Finding:
     assert isinstance(message, Malformed)
     text = f"a message broke the schema: {message.reason}"

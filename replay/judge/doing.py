@@ -1,0 +1,107 @@
+"""What our own faults did to acknowledgements, one by one.
+
+A fault excuses what it did itself and nothing besides: the copy that it made, the gap that it tore.
+A service that is broken in the same session stays found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from replay import journal
+from replay.continuity import Finding
+from replay.errors import FaultSyntaxError
+from replay.faults import parse_fault
+from replay.faults.moments import BETWEEN
+from replay.judge.acks import unacknowledged
+from replay.judge.case import Case
+from replay.timeline import Ints
+
+_NS_PER_MS = 1e6
+
+
+class Doings:
+    """Tells which findings about acknowledgements are the doing of a fault."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._mine: set[int] = set()
+        # A proxy's journal has acknowledgements as the target gave them, before any fault.
+        for fired in [] if case.foreign else case.fired:
+            match fired.fault:
+                case "dupack":
+                    self._copied(fired, older=False)
+                case "regressack":
+                    self._copied(fired, older=True)
+                case _ if lost := _lost_by(fired):
+                    self._torn(fired, lost)
+
+    def __contains__(self, finding: Finding) -> bool:
+        """Is it about an acknowledgement that one of the faults made out of line?"""
+        t_ms, acks = finding.at.get("t_ms"), self._case.timeline.acks
+        if not isinstance(t_ms, int | float):
+            return False
+        about = acks.t <= round(t_ms * _NS_PER_MS) + 1000  # the figure is rounded
+        for name, column in (("start", acks.start), ("end", acks.end)):
+            if name in finding.at:
+                about &= column == finding.at[name]
+        found = np.flatnonzero(about)
+        return len(found) > 0 and int(found[-1]) in self._mine
+
+    def _after(self, fired: journal.FaultFired) -> Ints:
+        """The acknowledgements that came over its connection since, those explained left out."""
+        acks = self._case.timeline.acks
+        found = np.flatnonzero((acks.connection == fired.connection) & (acks.t >= fired.t))
+        return np.array([i for i in found.tolist() if i not in self._mine], dtype=np.int64)
+
+    def _copied(self, fired: journal.FaultFired, *, older: bool) -> None:
+        """The first acknowledgement that says what the one before it, or an older one, has said."""
+        acks = self._case.timeline.acks
+        for i in self._after(fired).tolist():
+            before = np.flatnonzero(acks.connection[:i] == fired.connection)
+            told = before if older else before[-1:]
+            if ((acks.start[told] == acks.start[i]) & (acks.end[told] == acks.end[i])).any():
+                self._mine.add(i)
+                if older:
+                    self._onward(i)
+                return
+
+    def _onward(self, copy: int) -> None:
+        """What follows the copy of an older one goes on where things really stood."""
+        acks, after = self._case.timeline.acks, copy + 1
+        if after < len(acks.t):
+            top, number = int(acks.end[:copy].max()), int(acks.connection[after])
+            same = number == int(acks.connection[copy])
+            possible = 0 if same else unacknowledged(self._case, number)
+            if top <= int(acks.start[after]) <= top + possible:
+                self._mine.add(after)
+
+    def _torn(self, fired: journal.FaultFired, lost: int) -> None:
+        """The first acknowledgement behind a gap no larger than what so many can have told."""
+        acks, frames = self._case.timeline.acks, self._case.timeline.frames
+        sizes = frames.size[frames.connection == fired.connection]
+        if not len(sizes):
+            return
+        most = int(np.convolve(sizes, np.ones(min(lost, len(sizes)), dtype=np.int64)).max())
+        for i in self._after(fired).tolist():
+            first = not (acks.connection[:i] == fired.connection).any()
+            gap = int(acks.start[i]) - int(acks.end[:i].max(initial=0))
+            if gap > 0:
+                recorded = unacknowledged(self._case, fired.connection) if first else 0
+                if gap <= most + recorded:
+                    self._mine.add(i)
+                return
+
+
+def _lost_by(fired: journal.FaultFired) -> int:
+    """How many acknowledgements a fault threw away, at most."""
+    if str(fired.at.get("trigger", "")).startswith(BETWEEN):
+        return 1
+    if fired.fault == "corrupt":
+        return 1
+    if fired.fault != "loseacks":
+        return 0
+    try:
+        return parse_fault(fired.text).number()
+    except FaultSyntaxError:
+        return 0
