@@ -248,3 +248,23 @@ async def test_faults_by_hand_over_http() -> None:
             assert (await client.get(url + "/nothing")).status_code == 404
         assert [entry.fault for entry in recorder.entries if hasattr(entry, "fault")] == ["refuse"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_websocket_on_a_connection_that_has_carried_requests() -> None:
+    """A client that pools its connections asks for the websocket on the one of its POST."""
+    async with proxied() as (_, proxy, _):
+        port = urlsplit(proxy.url).port or 0
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(
+                b"POST /v2/live HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 2\r\n\r\n{}"
+            )
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += await stream.receive_some()
+            assert answer.startswith(b"HTTP/1.1 201")
+            url = urlsplit(json.loads(answer.partition(b"\r\n\r\n")[2])["url"])
+            await stream.send_all(
+                HELLO.replace(b"/v2/live?token=t", f"{url.path}?{url.query}".encode())
+            )
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")

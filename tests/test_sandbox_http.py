@@ -284,3 +284,11 @@ async def test_end_with_client_that_does_not_read() -> None:
         )
         await stream.receive_some(100)
     await stream.aclose()
+
+
+async def test_a_connection_is_not_kept_for_a_websocket() -> None:
+    """A client that pools connections must not ask for its websocket on one of plain HTTP."""
+    async with service() as (client, _):
+        answer = await client.post("/v2/live", json={})
+        assert answer.status_code == 201
+        assert answer.headers.get_list("connection") == ["close"]

@@ -122,12 +122,10 @@ class Injector:
             head = None
             with trio.move_on_after(_HEAD_SECONDS):
                 head = await read_head(stream)
-            if head is None:
-                return
-            if head.asks_for_websocket:
+            if head is not None and not head.asks_for_websocket:
+                head = await serve_requests(stream, head.raw + head.rest, self.exchange)
+            if head is not None:
                 await self._relay(stream, head)
-            else:
-                await serve_requests(stream, head.raw + head.rest, self.exchange)
         finally:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)

@@ -10,6 +10,7 @@ import trio
 
 from replay.errors import TransportError
 from replay.proxy.exchange import Request, Response
+from replay.proxy.handshake import Head
 from replay.proxy.pump import GONE
 
 Exchange = Callable[[Request], AbstractAsyncContextManager[Response]]
@@ -21,8 +22,9 @@ class _Cut(Exception):
     """The connection with the client cannot go on."""
 
 
-async def serve_requests(stream: trio.abc.Stream, first: bytes, exchange: Exchange) -> None:
-    """Answer requests until the client or HTTP ends the connection.
+async def serve_requests(stream: trio.abc.Stream, first: bytes, exchange: Exchange) -> Head | None:
+    """Answer requests until the client or HTTP ends the connection, or one asks for a websocket:
+    clients that pool connections do so on one that has carried requests. That one is given back.
 
     `first`: what has been read already.
     """
@@ -33,18 +35,21 @@ async def serve_requests(stream: trio.abc.Stream, first: bytes, exchange: Exchan
         while True:
             request = await _request(stream, connection)
             if request is None:
-                return
+                return None
+            if isinstance(request, Head):
+                return request
             async with exchange(request) as response:
                 await _answer(stream, connection, request, response)
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-                return
+                return None
             connection.start_next_cycle()
     except (h11.ProtocolError, TransportError, _Cut, *GONE):
-        return
+        return None
 
 
-async def _request(stream: trio.abc.Stream, connection: h11.Connection) -> Request | None:
-    """The next request with its body; None when there is none."""
+async def _request(stream: trio.abc.Stream, connection: h11.Connection) -> Request | Head | None:
+    """The next request with its body, or only its head where it asks for a websocket; None when
+    there is none."""
     head: h11.Request | None = None
     body = bytearray()
     while True:
@@ -55,6 +60,9 @@ async def _request(stream: trio.abc.Stream, connection: h11.Connection) -> Reque
                 await stream.send_all(connection.send(go_on) or b"")
             connection.receive_data(bytes(await stream.receive_some(_READ)))
         elif isinstance(event, h11.Request):
+            asked = Head(_written(event), connection.trailing_data[0])
+            if asked.asks_for_websocket:
+                return asked
             head = event
         elif isinstance(event, h11.Data):
             body += event.data
@@ -70,6 +78,13 @@ async def _request(stream: trio.abc.Stream, connection: h11.Connection) -> Reque
             )
         else:  # the connection is over
             return None
+
+
+def _written(request: h11.Request) -> bytes:
+    """A head as it was sent, but for its white space."""
+    lines = [b"%b %b HTTP/%b" % (request.method, request.target, request.http_version)]
+    lines += [b"%b: %b" % (name, value) for name, value in request.headers.raw_items()]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 async def _answer(

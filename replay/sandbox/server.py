@@ -19,6 +19,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replay.errors import MachineError
 from replay.sandbox.app import make_app
@@ -91,7 +92,8 @@ class _Front:
         config.include_server_header = False
         config.keep_alive_timeout = 65.0
         # Hypercorn's types describe each message more exactly than starlette's do.
-        app = wrap_app(cast(Any, make_app(sandbox)), config.wsgi_max_body_size, "asgi")
+        closing = _Closing(make_app(sandbox))
+        app = wrap_app(cast(Any, closing), config.wsgi_max_body_size, "asgi")
         self._http = partial(TCPServer, app, config, WorkerContext(None), ConnectionState({}))
         self._streams: set[trio.SocketStream] = set()
 
@@ -139,6 +141,25 @@ def _asks_for_websocket(head: bytes) -> bool:
         if name.strip().lower() == b"upgrade":
             return value.strip().lower() == b"websocket"
     return False
+
+
+class _Closing:
+    """An application whose every answer ends its connection.
+
+    A client may send the next request on a connection that is kept (aiohttp does), and where that
+    one asks for a websocket hypercorn would have to be left in the middle.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def say(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, say)
 
 
 class _Rewound:
