@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
+from hmac import compare_digest
 from itertools import chain
 from typing import Any
 
 import msgspec
+import trio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -34,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 _BODY_BYTES = 1 << 20
 _PATCH_BYTES = 100_000
+_DEPTH = 64
 _EXPOSED = [
     "x-gladia-request-id",
     "traceparent",
@@ -99,7 +102,7 @@ class _Routes:
             given = request.headers.get(API_KEY_HEADER, "")
             if expected and not given:
                 raise ApiError(401, "no gladia key provided")
-            if expected and given != expected:
+            if expected and not compare_digest(given.encode(), expected.encode()):
                 raise ApiError(401, "gladia user not found")
             return await handler(request)
 
@@ -126,7 +129,10 @@ class _Routes:
         filters = Filters(request.query_params)
         found = [entry for entry in self._sandbox.newest_first() if filters.match(entry)]
         end = filters.offset + filters.limit
-        page = found[filters.offset : end]
+        items = []
+        for entry in found[filters.offset : end]:
+            items.append(self._sandbox.job(entry))
+            await trio.lowlevel.checkpoint()  # each reads files, and there may be many
 
         def link(offset: int) -> str:
             return str(request.url.include_query_params(offset=offset, limit=filters.limit))
@@ -136,7 +142,7 @@ class _Routes:
                 first=link(0),
                 current=link(filters.offset),
                 next=link(end) if end < len(found) else None,
-                items=[self._sandbox.job(entry) for entry in page],
+                items=items,
             )
         )
 
@@ -205,11 +211,34 @@ async def _body(request: Request, limit: int) -> object:
     if too_long:
         raise ApiError(413, "payload too large")
     try:
-        return msgspec.json.decode(data) if data.strip() else {}
+        value = msgspec.json.decode(data) if data.strip() else {}
     except msgspec.DecodeError as error:
         raise ApiError(400, "Validation error", [f"The body must be JSON: {error}"]) from None
     except RecursionError:
-        raise ApiError(400, "Validation error", ["The body is nested too deeply"]) from None
+        raise _too_deep() from None
+    if not _is_shallow(value):
+        raise _too_deep()
+    return value
+
+
+def _too_deep() -> ApiError:
+    return ApiError(400, "Validation error", ["The body is nested too deeply"])
+
+
+def _is_shallow(value: object) -> bool:
+    """Will nothing that looks through `value` later run out of stack?"""
+    level = [value]
+    for _ in range(_DEPTH):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Response:

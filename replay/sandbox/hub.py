@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from replay.sandbox import jobs
 from replay.sandbox.defects import flaws
 from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
+from replay.sandbox.patience import Pool
 from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
 from replay.sandbox.scratch import scratch_directory
@@ -68,7 +70,9 @@ class Sandbox:
         # What concerns more than one session; what spoils one is its own.
         self._flaws = flaws(settings.defects, AudioFormat())
         self._entries: dict[str, Entry] = {}
-        self._tokens: dict[str, Entry] = {}
+        self._tokens: dict[bytes, Entry] = {}
+        self.pool = Pool(settings.pending_bytes)
+        self._running = 0
         self._rng = rng
         self._origin = (began or datetime.now(UTC), trio.current_time())
 
@@ -85,7 +89,7 @@ class Sandbox:
         """Open a session; unknown fields of `body` are accepted and mean nothing.
 
         Raises:
-            ApiError: 400, with everything that is wrong.
+            ApiError: 400, with everything that is wrong; 503 when too many run.
         """
         wrong = [str(problem) for problem in problems(body) if not problem.unknown]
         if region is not None and region not in REGIONS:
@@ -93,6 +97,8 @@ class Sandbox:
         if wrong:
             raise ApiError(400, "Validation error", wrong)
         assert isinstance(body, Mapping)
+        if self._running >= self.settings.max_sessions:
+            raise ApiError(503, "Too many sessions are running")
         config = msgspec.convert(body, SessionConfig)
         entry = self._open(config)
         if self._flaws.opens_twice:
@@ -108,7 +114,7 @@ class Sandbox:
             entry.live.store.delete()
             self._drop(entry)
             raise
-        self._nursery.start_soon(self._run, entry)
+        self._start(entry)
         return entry
 
     def _draw(self) -> str:
@@ -126,7 +132,11 @@ class Sandbox:
                 _log.error("session %s is left out: %s", row.id, error)
                 continue
             if entry.live.stage is not Stage.OVER:
-                self._nursery.start_soon(self._run, entry)
+                self._start(entry)
+
+    def _start(self, entry: Entry) -> None:
+        self._running += 1
+        self._nursery.start_soon(self._run, entry)
 
     def _add(self, row: Row) -> Entry:
         store = Store(self._directory / row.id, row.config.format, durable=self._register.durable)
@@ -145,16 +155,19 @@ class Sandbox:
         else:
             live = LiveSession(row, recognizer=self.recognizer, **kept)
         entry = Entry(live=live, created=datetime.fromisoformat(row.created))
-        self._entries[row.id] = self._tokens[row.token] = entry
+        self._entries[row.id] = self._tokens[_digest(row.token)] = entry
         return entry
 
     async def _run(self, entry: Entry) -> None:
         _log.info("session %s: opened", entry.live.id)
-        await entry.live.run()
+        try:
+            await entry.live.run()
+        finally:
+            self._running -= 1
         _log.info("session %s: %s", entry.live.id, entry.status)
 
     def by_token(self, token: str) -> Session | None:
-        entry = self._tokens.get(token)
+        entry = self._tokens.get(_digest(token))
         if entry is None:
             return None
         if self._flaws.forgets_sessions and entry.live.row.first_seen is not None:
@@ -198,7 +211,7 @@ class Sandbox:
         self._register.save(entry.live.row)
 
     def _drop(self, entry: Entry) -> None:
-        del self._entries[entry.live.id], self._tokens[entry.token]
+        del self._entries[entry.live.id], self._tokens[_digest(entry.token)]
 
     async def go_away(self) -> None:
         """Close every open connection with 1001, and wait until they are gone."""
@@ -209,6 +222,11 @@ class Sandbox:
     def job(self, entry: Entry) -> Job:
         """What `GET /v2/live/{id}` tells."""
         return jobs.job(entry)
+
+
+def _digest(token: str) -> bytes:
+    """What tokens are looked up by: how long that takes tells nothing of a token."""
+    return sha256(token.encode(errors="surrogatepass")).digest()
 
 
 @contextmanager

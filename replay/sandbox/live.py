@@ -77,7 +77,9 @@ class LiveSession(Session):
         self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, or the stage moved on
         self._more = Signal()  # there is more to hear, or the stage moved on
+        self._heard = Signal()  # there is less to hear, or the stage moved on
         self._audio_at = 0.0
+        self._pausing = False  # no audio comes because none is read
 
     # ------------------------------------------------------------------ one connection
 
@@ -147,8 +149,7 @@ class LiveSession(Session):
             self._intake.forget()
 
     async def _receive(self, seat: Seat) -> None:
-        while True:
-            await self._outbox.room()
+        while await self._ready(seat):
             try:
                 frame = await seat.connection.receive()
             except ConnectionLost as lost:
@@ -165,6 +166,22 @@ class LiveSession(Session):
             except MachineError as error:
                 self._fail(error)
 
+    async def _ready(self, seat: Seat) -> bool:
+        """Wait until more can be taken in. False when the client does not take what it is told,
+        and is dropped; the session is there for its next connection."""
+        self._pausing = True
+        with trio.move_on_after(self._settings.drop_after):
+            await self._outbox.room()
+        if self._outbox.full:
+            _log.warning("session %s: its client reads too slowly and is dropped", self.id)
+            seat.lose()
+            return False
+        while self.stage is Stage.OPEN and self._listening.behind > self._settings.max_behind:
+            await self._heard.wait()
+        if seat.taken:
+            self._pausing = False
+        return True
+
     def _lose(self, seat: Seat, code: int) -> None:
         seat.lose()
         if code == closing.NORMAL and seat.taken:
@@ -174,6 +191,8 @@ class LiveSession(Session):
     async def _watch_idle(self, seat: Seat) -> None:
         limit = self._settings.idle_timeout
         while limit is not None and self.stage is Stage.OPEN:
+            if self._pausing:
+                self._audio_at = trio.current_time()
             if trio.current_time() >= self._audio_at + limit:
                 if seat.taken:
                     self.row.deserted = True
@@ -229,6 +248,7 @@ class LiveSession(Session):
         self.stage = stage
         self._changed.set()
         self._more.set()
+        self._heard.set()
         try:
             self._save()
         except MachineError as error:
@@ -284,6 +304,7 @@ class LiveSession(Session):
             if self.failure:
                 raise self.failure
             if await self._listening.step():
+                self._heard.set()
                 await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
                 await self._more.wait()

@@ -6,11 +6,11 @@ import trio
 
 from replay.errors import ConnectionLost
 from replay.sandbox.hub import Sandbox
+from replay.sandbox.patience import Share
 from replay.sandbox.websocket import ServerWebSocket
 from replay.wire import closing
 from replay.wire.http import LIVE_PATH
 
-_HANDSHAKE_SECONDS = 10.0
 #: A frame of the allowed size may come as base64 inside JSON.
 _TEXT_FACTOR = 2
 
@@ -21,10 +21,16 @@ async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = 
     `head`: what was read from it already. The token of the URL decides which session it belongs
     to; an unknown one is answered with close 4404.
     """
-    limit = sandbox.settings.max_frame * _TEXT_FACTOR
-    websocket = ServerWebSocket(stream, head=head, max_message=limit)
+    settings, share = sandbox.settings, Share(sandbox.pool)
+    websocket = ServerWebSocket(
+        stream,
+        head=head,
+        max_message=settings.max_frame * _TEXT_FACTOR,
+        share=share,
+        send_timeout=settings.send_timeout,
+    )
     try:
-        with trio.fail_after(_HANDSHAKE_SECONDS):
+        with trio.fail_after(settings.handshake_timeout):
             await websocket.handshake()
             if websocket.path != LIVE_PATH:
                 await websocket.reject(404)
@@ -34,9 +40,10 @@ async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = 
         if session:
             await session.serve(websocket)
             return
-        with trio.move_on_after(sandbox.settings.close_grace):
+        with trio.move_on_after(settings.close_grace):
             await websocket.close(closing.NO_SUCH_SESSION, "no session has this token")
     except (ConnectionLost, trio.TooSlowError):
         return
     finally:
+        share.hold(0)
         await trio.aclose_forcefully(stream)

@@ -82,7 +82,12 @@ class Outbox:
         self._characters = sum(len(parcel.text) for parcel in self._queue)
         self.taken.set()
 
+    @property
+    def full(self) -> bool:
+        """Does more wait than is good?"""
+        return self._characters > self._limit
+
     async def room(self) -> None:
         """Wait until the client has read enough for more to be put in."""
-        while self._characters > self._limit:
+        while self.full:
             await self.taken.wait()

@@ -25,9 +25,9 @@ from replay.errors import MachineError
 from replay.sandbox.app import make_app
 from replay.sandbox.hub import Sandbox
 from replay.sandbox.memory import serve_stream
+from replay.sandbox.patience import PatientStream
 
-_HEAD_BYTES = 1 << 16
-_HEAD_SECONDS = 30.0
+_HEAD_BYTES = 1 << 14
 _READ = 1 << 16
 
 
@@ -65,7 +65,7 @@ async def serving(sandbox: Sandbox, sock: socket.socket) -> AsyncIterator[str]:
 
     At the end, open websockets are closed with 1001, and everything else is cut.
     """
-    front = _Front(sandbox)
+    front = Front(sandbox)
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, front.handle, [listener])
@@ -81,7 +81,7 @@ async def serving(sandbox: Sandbox, sock: socket.socket) -> AsyncIterator[str]:
         nursery.cancel_scope.cancel()
 
 
-class _Front:
+class Front:
     """Looks at the first request of each connection and hands the connection on."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -90,19 +90,24 @@ class _Front:
         config.accesslog = None
         config.errorlog = logging.getLogger(__name__)
         config.include_server_header = False
-        config.keep_alive_timeout = 65.0
+        config.keep_alive_timeout = sandbox.settings.request_timeout
+        config.h11_max_incomplete_size = _HEAD_BYTES
         # Hypercorn's types describe each message more exactly than starlette's do.
         closing = _Closing(make_app(sandbox))
         app = wrap_app(cast(Any, closing), config.wsgi_max_body_size, "asgi")
         self._http = partial(TCPServer, app, config, WorkerContext(None), ConnectionState({}))
         self._streams: set[trio.SocketStream] = set()
+        # Those that belong to no session, the longest there first.
+        self._visitors: dict[trio.SocketStream, None] = {}
 
     async def handle(self, stream: trio.SocketStream) -> None:
+        """Serve one connection until it is over."""
         self._streams.add(stream)
         try:
             await self._dispatch(stream)
         finally:
             self._streams.discard(stream)
+            self._visitors.pop(stream, None)
             await trio.aclose_forcefully(stream)
 
     async def cut(self) -> None:
@@ -111,17 +116,34 @@ class _Front:
             await trio.aclose_forcefully(stream)
 
     async def _dispatch(self, stream: trio.SocketStream) -> None:
+        settings = self._sandbox.settings
+        await self._welcome(stream)
         try:
-            with trio.fail_after(_HEAD_SECONDS):
+            with trio.fail_after(settings.handshake_timeout):
                 head = await _read_head(stream)
         except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
             return
         if not head:
             return
         if _asks_for_websocket(head):
+            self._visitors.pop(stream, None)
             await serve_stream(self._sandbox, stream, head)
-        else:
-            await self._http(cast(Any, _Rewound(stream, head)))
+            return
+        patient = PatientStream(
+            stream,
+            head,
+            request_seconds=settings.request_timeout,
+            send_seconds=settings.send_timeout,
+        )
+        await self._http(cast(Any, patient))
+
+    async def _welcome(self, stream: trio.SocketStream) -> None:
+        """Make room for one more; who came first goes first, as it has had its time."""
+        while len(self._visitors) >= self._sandbox.settings.max_visitors:
+            oldest = next(iter(self._visitors))
+            del self._visitors[oldest]
+            await trio.aclose_forcefully(oldest)
+        self._visitors[stream] = None
 
 
 async def _read_head(stream: trio.SocketStream) -> bytes:
@@ -160,29 +182,3 @@ class _Closing:
             await send(message)
 
         await self._app(scope, receive, say)
-
-
-class _Rewound:
-    """A socket stream whose first bytes were read already and come again."""
-
-    def __init__(self, stream: trio.SocketStream, head: bytes) -> None:
-        self._stream = stream
-        self._head = head
-        self.socket = stream.socket
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._head:
-            await trio.lowlevel.checkpoint()
-            size = max_bytes or len(self._head)
-            piece, self._head = self._head[:size], self._head[size:]
-            return piece
-        return bytes(await self._stream.receive_some(max_bytes))
-
-    async def send_all(self, data: bytes) -> None:
-        await self._stream.send_all(data)
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

@@ -29,7 +29,18 @@ class Settings:
         is not known (protocol 7.3).
     defects: what every session suffers from.
     close_grace: how long a closing connection may take to take its last message.
-    outbox_bytes: when more than this waits for a client to read it, reading from it pauses.
+    outbox_bytes: when more than this waits for a client to read it, reading from it pauses, and
+        after `drop_after` its connection is dropped; its session waits for the next one.
+    drop_after: see `outbox_bytes`.
+    send_timeout: a client that takes nothing of what it is sent for this long is dropped.
+    max_behind: seconds of audio that may wait for recognition before reading of more pauses.
+    pending_bytes: that all clients together may have sent of frames that are not whole yet, the
+        first MiB of each not counted; who would exceed it is closed with 1013.
+    max_sessions: that run at a time; one more is refused with 503.
+    max_visitors: connections at a time that belong to no session (HTTP, and handshakes); one more
+        ends the one that was heard of least recently.
+    handshake_timeout: how long a client may take for the head of its first request.
+    request_timeout: how long a client may take for the body of its request.
     """
 
     data: Path | None = None
@@ -43,3 +54,11 @@ class Settings:
     defects: tuple[Planted, ...] = ()
     close_grace: float = 1.0
     outbox_bytes: int = 16 << 20
+    drop_after: float = 10.0
+    send_timeout: float = 20.0
+    max_behind: float = 600.0
+    pending_bytes: int = 256 << 20
+    max_sessions: int = 1000
+    max_visitors: int = 500
+    handshake_timeout: float = 10.0
+    request_timeout: float = 30.0

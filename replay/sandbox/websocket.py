@@ -8,6 +8,9 @@ the background here: pings are answered by whoever receives.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from io import StringIO
 from urllib.parse import parse_qs, urlsplit
 
 import trio
@@ -26,24 +29,35 @@ from wsproto.events import (
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from replay.errors import ConnectionLost
-from replay.wire.closing import ABNORMAL, NORMAL, TOO_BIG
+from replay.sandbox.patience import Share
+from replay.wire.closing import ABNORMAL, NORMAL, PROTOCOL_ERROR, TOO_BIG, TRY_LATER
 
 _READ = 1 << 16
-_PROTOCOL_ERROR = 1002
 
 
 class ServerWebSocket:
     """A `Connection`. Attributes: path, query: what the client asked for, after `handshake`."""
 
-    def __init__(self, stream: trio.abc.Stream, *, head: bytes = b"", max_message: int) -> None:
-        """`head`: bytes already read from `stream`."""
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        head: bytes = b"",
+        max_message: int,
+        share: Share,
+        send_timeout: float,
+    ) -> None:
+        """`head`: bytes already read from `stream`; `share`: what frames that are not whole may
+        hold; `send_timeout`: seconds after which a client that takes nothing is lost."""
         self._stream = stream
         self._machine = WSConnection(ConnectionType.SERVER)
         self._head = head
         self._max_message = max_message
-        self._parts: list[str | bytes] = []
-        self._size = 0
-        self._waiting: list[Event] = []
+        self._share = share
+        self._send_timeout = send_timeout
+        # Whole texts, not a list of pieces: each of those would take more than what is in it.
+        self._text, self._binary = StringIO(), bytearray()
+        self._events: Iterator[Event] = iter(())
         self._sending = trio.Lock()
         self._lost: ConnectionLost | None = None
         self.path = ""
@@ -56,7 +70,7 @@ class ServerWebSocket:
             ConnectionLost: it never came, or is none.
         """
         if self._head:  # nothing at all would mean the end of the stream
-            self._feed(self._head)
+            await self._feed(self._head)
         event = await self._next()
         if not isinstance(event, Request):
             raise self._is_lost(ConnectionLost(ABNORMAL, "no websocket request"))
@@ -76,14 +90,20 @@ class ServerWebSocket:
         while True:
             event = await self._next()
             match event:
-                case TextMessage(data=data) | BytesMessage(data=data):
-                    self._size += len(data)
-                    if self._size > self._max_message:
-                        await self._refuse(TOO_BIG)
-                    # wsproto hands out bytearrays it does not use again.
-                    self._parts.append(data if isinstance(data, str) else bytes(data))
+                case TextMessage(data=text):
+                    await self._hold(self._text.tell() + len(text))
+                    self._text.write(text)
                     if event.message_finished:
-                        return self._whole(isinstance(event, TextMessage))
+                        whole, self._text = self._text.getvalue(), StringIO()
+                        self._share.hold(0)
+                        return whole
+                case BytesMessage(data=data):
+                    await self._hold(len(self._binary) + len(data))
+                    self._binary += data
+                    if event.message_finished:
+                        taken, self._binary = bytes(self._binary), bytearray()
+                        self._share.hold(0)
+                        return taken
                 case Ping():
                     await self._put(event.response())
                 case CloseConnection(code=code, reason=reason):
@@ -91,11 +111,12 @@ class ServerWebSocket:
                         await self._put(event.response())
                     raise self._is_lost(ConnectionLost(int(code), reason or ""))
 
-    def _whole(self, text: bool) -> str | bytes:
-        parts, self._parts, self._size = self._parts, [], 0
-        if text:
-            return "".join(part for part in parts if isinstance(part, str))
-        return b"".join(part for part in parts if isinstance(part, bytes))
+    async def _hold(self, size: int) -> None:
+        """See that a message may grow to `size`."""
+        if size > self._max_message:
+            await self._refuse(TOO_BIG)
+        if not self._share.hold(size):
+            await self._refuse(TRY_LATER)
 
     async def send(self, text: str) -> None:
         await self._put(TextMessage(data=text))
@@ -117,24 +138,39 @@ class ServerWebSocket:
     async def _next(self) -> Event:
         """The next event; always a checkpoint, so that a fast client starves nobody."""
         await trio.lowlevel.checkpoint()
-        while not self._waiting:
+        while True:
             if self._lost:
                 raise self._lost
+            try:
+                # One by one: a thousand small frames at once would keep all others waiting.
+                event = next(self._events, None)
+            except RemoteProtocolError as error:
+                raise await self._protest(error) from None
+            if event is not None:
+                return event
             try:
                 data = await self._stream.receive_some(_READ)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
             if not data:
                 raise self._is_lost(ConnectionLost(ABNORMAL, "the client hung up"))
-            self._feed(bytes(data))
-        return self._waiting.pop(0)
+            await self._feed(bytes(data))
 
-    def _feed(self, data: bytes) -> None:
+    async def _feed(self, data: bytes) -> None:
         try:
             self._machine.receive_data(data)
-            self._waiting += self._machine.events()
+            self._events = self._machine.events()
         except RemoteProtocolError as error:
-            self._is_lost(ConnectionLost(_PROTOCOL_ERROR, str(error)))
+            raise await self._protest(error) from None
+
+    async def _protest(self, error: RemoteProtocolError) -> ConnectionLost:
+        """Tell the client what it did, as far as that is possible."""
+        hint = error.event_hint
+        if isinstance(hint, CloseConnection):
+            with suppress(ConnectionLost):
+                await self._put(hint)
+        code = int(hint.code) if isinstance(hint, CloseConnection) else PROTOCOL_ERROR
+        return self._is_lost(ConnectionLost(code, str(error)))
 
     async def _put(self, event: Event) -> None:
         if self._lost:
@@ -146,7 +182,10 @@ class ServerWebSocket:
                 # Closed between two awaits, by the client or by us.
                 raise self._is_lost(ConnectionLost(NORMAL, "closed")) from None
             try:
-                await self._stream.send_all(data)
+                with trio.fail_after(self._send_timeout):
+                    await self._stream.send_all(data)
+            except trio.TooSlowError:
+                raise self._is_lost(ConnectionLost(ABNORMAL, "the client reads nothing")) from None
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
 
