@@ -7,6 +7,7 @@ first byte of the session; a WAV header is never part of them.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -147,13 +148,39 @@ def wav_data_offset(head: bytes) -> int | None:
     """
     if head[:4] != b"RIFF"[: len(head)] or head[8:12] != b"WAVE"[: max(0, len(head) - 8)]:
         return 0
+    return next((at for name, at in _wav_chunks(head) if name == b"data"), None)
+
+
+_EXTENSIBLE = 0xFFFE
+
+
+def wav_differences(head: bytes, fmt: AudioFormat) -> list[str]:
+    """What the header of a WAV file says of its samples that is not so of `fmt`, in words.
+
+    `head`: as far as the samples. An extensible header names the encoding in its sub-format.
+    """
+    at = next((at for name, at in _wav_chunks(head) if name == b"fmt "), None)
+    if at is None or at + 16 > len(head):
+        return ["it does not say what form its samples have"]
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at)
+    if tag == _EXTENSIBLE and at + 26 <= len(head):
+        (tag,) = struct.unpack_from("<H", head, at + 24)
+    said = {
+        "format tag": (tag, fmt.encoding.value),
+        "channels": (channels, fmt.channels),
+        "sample rate": (rate, fmt.sample_rate),
+        "bits": (bits, fmt.bit_depth),
+    }
+    return [f"{name} {has}, not {is_}" for name, (has, is_) in said.items() if has != is_]
+
+
+def _wav_chunks(head: bytes) -> Iterator[tuple[bytes, int]]:
+    """The chunks of a WAV file: their names, and where their contents begin."""
     at = 12
     while at + 8 <= len(head):
         name, size = struct.unpack_from("<4sI", head, at)
-        if name == b"data":
-            return at + 8
+        yield name, at + 8
         at += 8 + size + size % 2
-    return None
 
 
 def _list(values: tuple[int, ...]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -140,6 +142,12 @@ async def test_bodies_that_are_no_json(content: bytes) -> None:
         ("DELETE", "/v2/live/none", 404, "Not found"),
         ("PUT", "/v2/live", 404, "Cannot PUT /v2/live"),
         ("POST", "/x", 404, "Cannot POST /x"),
+        ("GET", "/v2/live/", 404, "Cannot GET /v2/live/"),
+        ("OPTIONS", "/v2/live", 404, "Cannot OPTIONS /v2/live"),
+        ("POST", "/v2/live/none", 404, "Cannot POST /v2/live/none"),
+        ("GET", "/v2/live?status=old", 400, "Validation error"),
+        ("GET", "/v2/live?offset=-1", 400, "Validation error"),
+        ("GET", "/v2/live?date=0001-01-01T00:00:00%2B14:00", 400, "Validation error"),
         ("POST", "/v2/live?region=mars", 400, "Validation error"),
         ("GET", "/v2/live?limit=0", 400, "Validation error"),
         ("GET", "/v2/live?date=soon", 400, "Validation error"),
@@ -292,3 +300,180 @@ async def test_a_connection_is_not_kept_for_a_websocket() -> None:
         answer = await client.post("/v2/live", json={})
         assert answer.status_code == 201
         assert answer.headers.get_list("connection") == ["close"]
+
+
+async def test_head() -> None:
+    """HEAD is answered as GET is, without the body."""
+    async with service() as (client, _):
+        job_id = await play(client, {})
+        for path in ("/health", "/v2/live", f"/v2/live/{job_id}", f"/v2/live/{job_id}/file"):
+            got, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == str(len(got.content))
+            assert head.headers["content-type"] == got.headers["content-type"]
+
+
+async def test_public_routes_and_lists_of_everything() -> None:
+    """The models are told, and the lists of all kinds of jobs hold the live ones."""
+    async with service() as (client, _):
+        job_id = await play(client, {})
+        assert (await client.get("/v1/models")).json() == {"models": [{"name": "solaria-1"}]}
+        for path in ("/v2/transcription", "/v1/history"):
+            page = (await client.get(f"{path}?limit=1&status=done")).json()
+            assert [item["id"] for item in page["items"]] == [job_id]
+            assert page["current"].startswith(f"{client.base_url}{path}?")
+
+
+async def test_request_ids() -> None:
+    """Every answer carries the id of its request: its job's, or one of the same form."""
+    async with service() as (client, _):
+        opened = await client.post("/v2/live", json={})
+        job_id = opened.json()["id"]
+        own = f"G-{job_id[:8]}"
+        answers = [
+            opened,
+            await client.get(f"/v2/live/{job_id}"),
+            await client.patch(f"/v2/live/{job_id}", json={}),
+            await client.delete(f"/v2/live/{job_id}"),
+        ]
+        assert [each.headers["x-gladia-request-id"] for each in answers] == [own] * 4
+        assert answers[3].json()["request_id"] == own
+        for path in ("/health", "/v2/live", "/nowhere", "/v2/live/short"):
+            told = (await client.get(path)).headers["x-gladia-request-id"]
+            assert re.fullmatch(r"G-[0-9a-f]{8}", told)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "text/plain", ""])
+async def test_content_types(kind: str) -> None:
+    """The body is JSON whatever its type says: tools often forget to say so."""
+    async with service() as (client, _):
+        answer = await client.post(
+            "/v2/live", content=b'{"channels": 9}', headers={"content-type": kind}
+        )
+    assert answer.json()["validation_errors"] == ['Field "channels" must not be greater than 8']
+
+
+async def test_everything_wrong_at_once() -> None:
+    """One answer names every field that is wrong, the query's too, each in a string of its own."""
+    body = {
+        "encoding": "mp3",
+        "bit_depth": 12,
+        "sample_rate": 22050,
+        "channels": "two",
+        "endpointing": 11,
+        "maximum_duration_without_endpointing": 4,
+        "pre_processing": {"speech_threshold": 1.5},
+        "language_config": {"languages": ["en", "xx"], "code_switching": 1},
+        "realtime_processing": {
+            "custom_vocabulary_config": {},
+            "translation_config": {"target_languages": []},
+        },
+        "post_processing": {"summarization_config": {"type": "long"}},
+        "messages_config": {"receive_errors": "yes"},
+        "custom_metadata": {"long": "x" * 2000},
+    }
+    async with service() as (client, _):
+        answer = await client.post("/v2/live?region=moon", json=body)
+    errors = answer.json()["validation_errors"]
+    assert all(isinstance(error, str) for error in errors)
+    assert [error.split('"')[1] for error in errors] == [
+        "encoding",
+        "bit_depth",
+        "sample_rate",
+        "channels",
+        "endpointing",
+        "maximum_duration_without_endpointing",
+        "pre_processing.speech_threshold",
+        "language_config.languages[1]",
+        "language_config.code_switching",
+        "realtime_processing.custom_vocabulary_config.vocabulary",
+        "realtime_processing.translation_config.target_languages",
+        "post_processing.summarization_config.type",
+        "messages_config.receive_errors",
+        "custom_metadata",
+        "region",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[1]", 400),
+        (b"{", 400),
+        (b'{"a":"' + b"x" * 99_990 + b'"}', 204),
+        (b'{"a":"' + b"x" * 100_000 + b'"}', 413),
+    ],
+)
+async def test_patch(body: bytes, status: int) -> None:
+    """Metadata can be any object of up to 100 kB."""
+    async with service() as (client, _):
+        job_id = (await client.post("/v2/live", json={})).json()["id"]
+        answer = await client.patch(f"/v2/live/{job_id}", content=body)
+        assert answer.status_code == status
+        if status == 413:
+            assert answer.json()["message"] == "payload too large"
+        job = (await client.get(f"/v2/live/{job_id}")).json()
+        assert bool(job["post_session_metadata"]) is (status == 204)
+
+
+async def test_list_filters_and_links() -> None:
+    """Every filter narrows what the others leave, and a page's links keep them all."""
+    async with service() as (client, box):
+        metadata = [{"n": 7, "ok": True}, {"n": 8, "ok": True}, {"n": 7, "ok": False}]
+        ids = []
+        for each in metadata:
+            answer = await client.post("/v2/live", json={"custom_metadata": each})
+            ids.append(answer.json()["id"])
+        today = box.now().date()
+
+        async def listed(**query: Any) -> list[int]:
+            page = (await client.get("/v2/live", params=query)).json()
+            return [ids.index(item["id"]) for item in page["items"]]
+
+        assert await listed(**{"custom_metadata[n]": 7}) == [2, 0]
+        for spelled in ("True", "true"):  # as Python and as JavaScript write it
+            assert await listed(**{"custom_metadata[ok]": spelled}) == [1, 0]
+        assert await listed(custom_metadata='{"n":7,"ok":true}') == [0]
+        assert await listed(**{"custom_metadata[n]": 7, "custom_metadata[ok]": "true"}) == [0]
+        assert await listed(date=today) == [2, 1, 0]
+        assert await listed(date=f"{today}T23:59:59Z") == [2, 1, 0]
+        assert await listed(date=today - timedelta(days=1)) == []
+        assert await listed(date=today, before_date=today) == []
+        assert await listed(date=today, after_date=today + timedelta(days=1)) == []
+        assert await listed(offset=1, limit=1) == [1]
+        assert await listed(offset=3) == []
+        query = {"limit": 1, "status": ["queued", "done"], "custom_metadata[n]": "7"}
+        page = (await client.get("/v2/live", params=query)).json()
+        seen = []
+        while page["next"]:
+            seen.append(ids.index(page["items"][0]["id"]))
+            page = (await client.get(page["next"])).json()
+        assert [*seen, ids.index(page["items"][0]["id"])] == [2, 0]
+        assert (await client.get(page["first"])).json()["items"][0]["id"] == ids[2]
+
+
+async def test_recording_while_another_is_made() -> None:
+    """A finished recording can be fetched while another client sends audio."""
+    async with service() as (client, _):
+        job_id = await play(client, {})
+        answer = (await client.post("/v2/live", json={})).json()
+        async with dial(answer["url"]) as websocket:
+            await websocket.send_message(bytes(SECOND))
+            file = await client.get(f"/v2/live/{job_id}/file")
+            await websocket.send_message(bytes(SECOND))
+            assert (await client.get(f"/v2/live/{answer['id']}/file")).status_code == 404
+        assert file.content[44:] == bytes(range(256)) * 250
+
+
+async def test_session_without_audio_has_no_file() -> None:
+    """A session that was stopped before any audio is done, and there is nothing to fetch."""
+    async with service() as (client, _):
+        answer = (await client.post("/v2/live", json={})).json()
+        async with dial(answer["url"]) as websocket:
+            await websocket.send_message(m.STOP_RECORDING)
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await websocket.get_message()
+        job = (await client.get(f"/v2/live/{answer['id']}")).json()
+        assert (job["status"], job["file"]) == ("done", None)
+        assert (await client.get(f"/v2/live/{answer['id']}/file")).status_code == 404

@@ -18,6 +18,7 @@ import click
 from replay import __version__
 from replay.cli.types import DURATION, SIZE, api_key
 from replay.errors import MachineError, UsageError
+from replay.wire.config import REGIONS
 
 if TYPE_CHECKING:
     import trio
@@ -63,6 +64,34 @@ if TYPE_CHECKING:
     "--api-key-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Accept only the key in this file. [default: any, or none]",
+)
+@click.option(
+    "--api-key", "key", metavar="KEY", help="The same, with the key here: for made-up ones."
+)
+@click.option(
+    "--region",
+    "regions",
+    type=click.Choice(REGIONS),
+    multiple=True,
+    help="Serve only this region; another gets 403. May be repeated. [default: all]",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Sessions that may be live at a time; one more gets 429. [default: no limit]",
+)
+@click.option(
+    "--unknown-fields",
+    type=click.Choice(["accept", "refuse"]),
+    default="accept",
+    show_default=True,
+    help="What becomes of a session whose body has fields that the service does not know.",
+)
+@click.option(
+    "--start-session",
+    "says_start",
+    is_flag=True,
+    help="Send start_session over the websocket too, to those who want lifecycle messages.",
 )
 @click.option(
     "--session-timeout",
@@ -139,14 +168,20 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     """What the options ask for.
 
     Raises:
-        UsageError: a defect that there is not, or a key file that cannot be read.
+        UsageError: a defect that there is not, a key file that cannot be read, or two keys.
     """
     from replay.sandbox.defects import planted
     from replay.sandbox.settings import Settings
 
+    if options["key"] and options["api_key_file"]:
+        raise UsageError("--api-key and --api-key-file both name the key: give one of them")
     return Settings(
         data=options["data"],
-        api_key=api_key(options["api_key_file"], None),
+        api_key=api_key(options["api_key_file"], options["key"]),
+        regions=options["regions"] or REGIONS,
+        unknown_fields=options["unknown_fields"],
+        concurrency=options["concurrency"],
+        start_session=options["says_start"],
         session_timeout=float(options["session_timeout"]),
         idle_timeout=float(options["idle_timeout"]) or None,
         max_seconds=float(options["max_session"]) or None,

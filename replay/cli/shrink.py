@@ -88,7 +88,7 @@ def _scene(failure: Failure) -> Scene:
     except UsageError:
         script = None  # it has gone; the journal says much the same
     # Whatever the run's sandbox kept, and whomever it let in: here it begins with nothing.
-    settings = settings_from({**options, "data": None, "api_key_file": None})
+    settings = settings_from({**options, "data": None, "key": None, "api_key_file": None})
     return Scene(settings, manner_from(options), script)
 
 

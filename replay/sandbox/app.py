@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import trio
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -22,15 +23,27 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replay.errors import MachineError, ReplayError
+from replay.sandbox import jobs
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.jobs import Entry, request_id
 from replay.sandbox.listing import Filters
 from replay.sandbox.store import Store
 from replay.wire import http
-from replay.wire.http import API_KEY_HEADER, HEALTH_PATH, LIVE_PATH, ErrorBody, InitAnswer, JobList
+from replay.wire.config import MODELS
+from replay.wire.http import (
+    API_KEY_HEADER,
+    HEALTH_PATH,
+    LIST_PATHS,
+    LIVE_PATH,
+    MODELS_PATH,
+    REQUEST_ID_HEADER,
+    ErrorBody,
+    InitAnswer,
+    JobList,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +51,7 @@ _BODY_BYTES = 1 << 20
 _PATCH_BYTES = 100_000
 _DEPTH = 64
 _EXPOSED = [
-    "x-gladia-request-id",
+    REQUEST_ID_HEADER,
     "traceparent",
     "tracestate",
     "x-request-id",
@@ -47,7 +60,7 @@ _EXPOSED = [
 _METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 #: The path's parameter, and what stands for it where a path is built (which quotes braces).
 _ID = "job_id"
-_ID_FORM = re.compile(r"[A-Za-z0-9_-]+")
+_ID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -55,9 +68,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 def make_app(sandbox: Sandbox) -> Starlette:
     """All routes of `sandbox` but the websocket."""
     routes = _Routes(sandbox)
-    return Starlette(
+    lists = [Route(path, routes.keyed(routes.list), methods=["GET"]) for path in LIST_PATHS]
+    app = Starlette(
         routes=[
             Route(HEALTH_PATH, routes.health, methods=["GET"]),
+            Route(MODELS_PATH, routes.models, methods=["GET"]),
+            *lists,
             Route(LIVE_PATH, routes.keyed(routes.init), methods=["POST"]),
             Route(LIVE_PATH, routes.keyed(routes.list), methods=["GET"]),
             Route(_pattern(http.file_path), routes.keyed(routes.file), methods=["GET"]),
@@ -73,6 +89,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
                 allow_headers=["*"],
                 expose_headers=_EXPOSED,
             ),
+            Middleware(_NamedAnswers),
             # The framework's own way with bugs answers, and then raises them into the server.
             Middleware(ExceptionMiddleware, handlers={Exception: _bug}),
         ],
@@ -83,6 +100,9 @@ def make_app(sandbox: Sandbox) -> Starlette:
             ClientDisconnect: _gone,
         },
     )
+    # A path with one slash too many is unknown, like any other.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _pattern(path: Callable[[str], str]) -> str:
@@ -114,13 +134,16 @@ class _Routes:
             answer["defects"] = [each.text for each in planted]
         return _json(answer)
 
+    async def models(self, request: Request) -> Response:  # noqa: ARG002
+        return _json({"models": [{"name": name} for name in MODELS]})
+
     async def init(self, request: Request) -> Response:
         body = await _body(request, _BODY_BYTES)
         entry = self._sandbox.init(body, request.query_params.get("region"))
         scheme = "wss" if request.url.scheme == "https" else "ws"
         url = f"{scheme}://{request.url.netloc}{LIVE_PATH}?token={entry.token}"
         answer = InitAnswer(id=entry.live.id, created_at=entry.created_at, url=url)
-        return _json(answer, status=201, job_id=entry.live.id)
+        return _json(answer, status=201, headers=_named(entry.live.id))
 
     async def get(self, request: Request) -> Response:
         return _json(self._sandbox.job(self._find(request)))
@@ -149,7 +172,7 @@ class _Routes:
     async def file(self, request: Request) -> Response:
         entry = self._find(request)
         store = entry.live.store
-        if entry.status not in ("done", "error") or not store.size:
+        if not jobs.has_file(entry):
             raise ApiError(404, "Not found")
         return _Recording(store)
 
@@ -241,8 +264,32 @@ def _inside(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Response:
-    headers = {"x-gladia-request-id": request_id(job_id)} if job_id else None
+class _NamedAnswers:
+    """Gives each answer that has none the id of its request, which is its job's, if it is about
+    one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                named = _named(scope.get("path_params", {}).get(_ID, ""))
+                MutableHeaders(scope=message).setdefault(
+                    REQUEST_ID_HEADER, named[REQUEST_ID_HEADER]
+                )
+            await send(message)
+
+        await self._app(scope, receive, send_named)
+
+
+def _named(asked: str) -> dict[str, str]:
+    # It goes into a header, which cannot hold everything that a path can.
+    job_id = asked if _ID_FORM.fullmatch(asked) else uuid.uuid4().hex[:8]
+    return {REQUEST_ID_HEADER: request_id(job_id)}
+
+
+def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(
         msgspec.json.encode(value),
         status_code=status,
@@ -253,7 +300,8 @@ def _json(value: object, *, status: int = 200, job_id: str | None = None) -> Res
 
 async def _api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _refuse(request, error.status, str(error), error.validation)
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    return _refuse(request, error.status, str(error), error.validation, headers)
 
 
 async def _own_error(request: Request, error: Exception) -> Response:
@@ -285,18 +333,20 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _refuse(
-    request: Request, status: int, message: str, validation: list[str] | None = None
+    request: Request,
+    status: int,
+    message: str,
+    validation: list[str] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> Response:
-    asked = request.path_params.get(_ID, "")
-    # It goes into a header, which cannot hold everything that a path can.
-    job_id = asked if _ID_FORM.fullmatch(asked) else uuid.uuid4().hex[:8]
+    named = _named(request.path_params.get(_ID, ""))
     body = ErrorBody(
         timestamp=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         path=request.url.path,
-        request_id=request_id(job_id),
+        request_id=named[REQUEST_ID_HEADER],
         statusCode=status,
         message=message,
     )
     if validation:
         body.validation_errors = validation
-    return _json(body, status=status, job_id=job_id)
+    return _json(body, status=status, headers={**named, **(headers or {})})

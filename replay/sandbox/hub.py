@@ -28,7 +28,7 @@ from replay.sandbox.scratch import scratch_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
-from replay.wire.config import REGIONS, SessionConfig, problems
+from replay.wire.config import MODELS, REGIONS, SessionConfig, problems
 from replay.wire.http import Job
 
 _log = logging.getLogger(__name__)
@@ -40,12 +40,21 @@ class ApiError(ReplayError):
     Attributes:
         status: HTTP status code.
         validation: what is wrong with the body, one sentence each.
+        retry_after: seconds after which it may be worth asking again.
     """
 
-    def __init__(self, status: int, message: str, validation: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        validation: list[str] | None = None,
+        *,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.validation = validation
+        self.retry_after = retry_after
 
 
 class Sandbox:
@@ -86,20 +95,26 @@ class Sandbox:
         return written(self.now())
 
     def init(self, body: object, region: str | None = None) -> Entry:
-        """Open a session; unknown fields of `body` are accepted and mean nothing.
+        """Open a session.
 
         Raises:
-            ApiError: 400, with everything that is wrong; 503 when too many run.
+            ApiError: 400, with everything that is wrong; 403 for a region that is not served; 429
+                when as many sessions are live as may be; 503 when too many run for this machine.
         """
-        wrong = [str(problem) for problem in problems(body) if not problem.unknown]
+        lenient = self.settings.unknown_fields == "accept"
+        found = problems(body)
+        wrong = [str(problem) for problem in found if not (problem.unknown and lenient)]
         if region is not None and region not in REGIONS:
             wrong.append(f'Query "region" must be one of {", ".join(REGIONS)}')
         if wrong:
             raise ApiError(400, "Validation error", wrong)
         assert isinstance(body, Mapping)
-        if self._running >= self.settings.max_sessions:
-            raise ApiError(503, "Too many sessions are running")
+        if region is not None and region not in self.settings.regions:
+            raise ApiError(403, f"Region {region} is not allowed")
+        self._need_place()
         config = msgspec.convert(body, SessionConfig)
+        if config.model not in MODELS:
+            _log.warning("model %r: the service has only %s", config.model, ", ".join(MODELS))
         entry = self._open(config)
         if self._flaws.opens_twice:
             self._open(config)
@@ -116,6 +131,24 @@ class Sandbox:
             raise
         self._start(entry)
         return entry
+
+    def _need_place(self) -> None:
+        """Whether there is room for one more session.
+
+        Raises:
+            ApiError: 429, or 503.
+        """
+        if self._running >= self.settings.max_sessions:
+            raise ApiError(503, "Too many sessions are running")
+        limit = self.settings.concurrency
+        if limit is None:
+            return
+        taking = (Stage.WAITING, Stage.OPEN)
+        live = sum(entry.live.stage in taking for entry in self._entries.values())
+        if live >= limit:
+            sessions = f"{limit} live session" + "s" * (limit != 1)
+            # When a place gets free depends on other clients; soon is as good a guess as any.
+            raise ApiError(429, f"Too many requests: {sessions} at a time", retry_after=1)
 
     def _draw(self) -> str:
         """A name that nobody else has."""

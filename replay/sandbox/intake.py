@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from replay.audio import AudioFormat
 from replay.sandbox.defects import Flaws
 from replay.sandbox.store import Store
 from replay.wire.messages import AudioAckData
+
+_log = logging.getLogger(__name__)
 
 
 class Intake:
@@ -35,10 +39,19 @@ class Intake:
             self._store.tentative += len(recorded)
         self.received += len(data)
         if not self._decided:
-            self._decided = self._store.look_for_header()
+            self._decide()
         return AudioAckData(
             byte_range=(start, self.received), time_range=(time, max(time, self._seconds()))
         )
+
+    def _decide(self) -> None:
+        """What was declared when the session was opened counts, whatever a header says: audio in
+        the body's format is what the session is about (protocol 3.1)."""
+        self._decided = self._store.look_for_header()
+        if not (self._decided and self._store.hidden):
+            return
+        if wrong := self._store.header_differences():
+            _log.warning("the header of the audio differs from the session: %s", "; ".join(wrong))
 
     def settle(self, position: int) -> None:
         """Everything up to `position`, as ranges count, is sure to stay."""

@@ -58,10 +58,15 @@ def job(entry: Entry) -> Job:
         completed_at=live.row.ended_at,
         custom_metadata=entry.metadata,
         error_code=500 if live.failure else None,
-        file=_file(live) if done else None,
+        file=_file(live) if has_file(entry) else None,
         request_params=params,
         result=_result(live) if done else None,
     )
+
+
+def has_file(entry: Entry) -> bool:
+    """Is there a recording to fetch? Not before the end, and not of a session without audio."""
+    return entry.status in ("done", "error") and entry.live.store.size > 0
 
 
 def _file(live: Session) -> JobFile:

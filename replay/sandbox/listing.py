@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from starlette.datastructures import QueryParams
 
 from replay.sandbox.hub import ApiError
 from replay.sandbox.jobs import Entry
+from replay.wire.http import STATUSES
 
 #: A number in a query has no more; Python refuses to read very long ones.
 _DIGITS = 18
@@ -30,14 +30,10 @@ class Filters:
         self._wrong: list[str] = []
         self.offset = self._number(query, "offset", 0, least=0)
         self.limit = self._number(query, "limit", 20, least=1)
-        self._status = set(query.getlist("status"))
-        day = self._time(query, "date")
-        self._after = self._time(query, "after_date") or day
+        self._status = self._statuses(query)
+        self._day = self._time(query, "date")
+        self._after = self._time(query, "after_date")
         self._before = self._time(query, "before_date")
-        if day and not self._before:
-            # Nothing comes after the last day of the calendar.
-            with suppress(OverflowError):
-                self._before = day + timedelta(days=1)
         self._metadata = self._metadata_of(query)
         if self._wrong:
             raise ApiError(400, "Validation error", self._wrong)
@@ -46,13 +42,15 @@ class Filters:
         """Whether this job is asked for."""
         if self._status and entry.status not in self._status:
             return False
+        if self._day and entry.created.date() != self._day.date():
+            return False
         if self._after and entry.created < self._after:
             return False
         if self._before and entry.created >= self._before:
             return False
         held = entry.metadata or {}
         return all(
-            key in held and (held[key] == value or str(held[key]) == value)
+            key in held and (held[key] == value or value in _spellings(held[key]))
             for key, value in self._metadata.items()
         )
 
@@ -65,16 +63,22 @@ class Filters:
             return default
         return int(text)
 
+    def _statuses(self, query: QueryParams) -> set[str]:
+        asked = set(query.getlist("status"))
+        if not asked <= set(STATUSES):
+            self._wrong.append(f'Query "status" must be one of {", ".join(STATUSES)}')
+        return asked
+
     def _time(self, query: QueryParams, name: str) -> datetime | None:
         text = query.get(name)
         if text is None:
             return None
         try:
             time = datetime.fromisoformat(text)
-        except ValueError:
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             self._wrong.append(f'Query "{name}" must be an ISO 8601 date')
             return None
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
     def _metadata_of(self, query: QueryParams) -> dict[str, Any]:
         """Both spellings in use: one JSON object, or `custom_metadata[key]=value`."""
@@ -90,3 +94,8 @@ class Filters:
             except (msgspec.DecodeError, RecursionError):
                 self._wrong.append(f'Query "{name}" must be a JSON object')
         return found
+
+
+def _spellings(value: Any) -> tuple[str, str]:
+    """How clients write a value into a query: as Python does, and as JSON does."""
+    return str(value), msgspec.json.encode(value).decode()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 
 import trio
 
@@ -119,6 +120,8 @@ class LiveSession(Session):
         self._audio_at = trio.current_time()
         if self.row.first_seen is None:
             self.row.first_seen = self._now().timestamp()
+            if self._settings.start_session:
+                self._outgoing.put_once(m.StartSession())
         else:
             self._flaws.come_back(self._intake.received, self.store.seconds)
         if self.stage is Stage.WAITING:
@@ -212,12 +215,14 @@ class LiveSession(Session):
                     self._take_stop()
             case m.BadFrame(reason):
                 # The service's own answer is not known; one refusal keeps the session usable.
-                self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(400, reason)))
+                self._outgoing.put(
+                    m.AudioAck(acknowledged=False, error=_error(HTTPStatus.BAD_REQUEST, reason))
+                )
 
     def _take_audio(self, data: bytes) -> None:
         self._audio_at = trio.current_time()
         if self.stage is not Stage.OPEN and not self._flaws.hears_after_stop:
-            self._outgoing.put(m.AudioAck(acknowledged=False, error=_error(409, "already stopped")))
+            self._outgoing.put(m.AudioAck(acknowledged=False, error=_stopped()))
             return
         if data and not self._intake.received:
             self._outgoing.put_once(m.StartRecording())
@@ -229,7 +234,7 @@ class LiveSession(Session):
 
     def _take_stop(self) -> None:
         if self.stage is not Stage.OPEN:
-            self._outgoing.put(m.StopAck(acknowledged=False, error=_error(409, "already stopped")))
+            self._outgoing.put(m.StopAck(acknowledged=False, error=_stopped()))
             return
         self.stop()
         data = m.StopAckData(
@@ -364,5 +369,10 @@ class LiveSession(Session):
             await self._changed.wait()
 
 
-def _error(status: int, text: str) -> m.MessageError:
-    return m.MessageError(message=text, status_code=status)
+def _stopped() -> m.MessageError:
+    return _error(HTTPStatus.CONFLICT, "already stopped")
+
+
+def _error(status: HTTPStatus, text: str) -> m.MessageError:
+    name = status.phrase.replace(" ", "")
+    return m.MessageError(message=text, status_code=status.value, exception=f"{name}Exception")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 
 import msgspec
@@ -36,7 +37,7 @@ def transcription(utterances: list[Utterance]) -> Transcription:
 
 def fitting(whole: Transcription) -> Transcription:
     """`whole`, or as much of it as one message may carry: first the words go, then the
-    utterances, and the full transcript stays."""
+    utterances, and of a full transcript that is still too long the end. The job keeps it all."""
     if _size(whole) <= _MESSAGE_BYTES:
         return whole
     wordless = [msgspec.structs.replace(u, words=[]) for u in whole.utterances]
@@ -44,10 +45,20 @@ def fitting(whole: Transcription) -> Transcription:
         smaller = msgspec.structs.replace(whole, utterances=utterances)
         if _size(smaller) <= _MESSAGE_BYTES:
             return smaller
-    return smaller
+    return msgspec.structs.replace(smaller, full_transcript=_beginning(smaller))
 
 
-def _size(value: Transcription) -> int:
+def _beginning(whole: Transcription) -> str:
+    """As many of the first words of its transcript as fit."""
+    text = whole.full_transcript
+    room = _MESSAGE_BYTES - (_size(whole) - _size(text))
+    # A character takes between one byte of JSON and six.
+    fits = bisect_right(range(min(len(text), room) + 1), room, key=lambda n: _size(text[:n])) - 1
+    space = text.rfind(" ", 0, fits + 1)
+    return text[: space if space > 0 else fits]
+
+
+def _size(value: Transcription | str) -> int:
     return len(msgspec.json.encode(value))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from replay.sandbox.defects import Planted
+from replay.wire.config import REGIONS
 from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
 
 
@@ -17,6 +18,13 @@ class Settings:
     data: where sessions are kept and gone on with; None for a directory that goes away with the
         sandbox.
     api_key: the only key accepted; None accepts any, and none.
+    regions: those that can be asked for; another one that the service has is refused with 403.
+    unknown_fields: whether a body with fields that the service does not know is accepted, and they
+        mean nothing, or refused with 400. Both were told of the service (protocol 10).
+    concurrency: sessions that may take in audio at a time, from their creation until their audio
+        is over; one more is refused with 429. None for no limit.
+    start_session: send the lifecycle message `start_session` over the websocket too, once, to the
+        first connection. Sources differ on whether the service does (protocol 10).
     session_timeout: how long a session waits for its client to come back, both while audio is
         owed and while results are.
     unclaimed_timeout: how long a session waits for its first connection.
@@ -45,6 +53,10 @@ class Settings:
 
     data: Path | None = None
     api_key: str | None = None
+    regions: tuple[str, ...] = REGIONS
+    unknown_fields: Literal["accept", "refuse"] = "accept"
+    concurrency: int | None = None
+    start_session: bool = False
     session_timeout: float = 120.0
     unclaimed_timeout: float = 900.0
     idle_timeout: float | None = float(IDLE_SECONDS)

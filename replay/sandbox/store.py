@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from replay.audio import AudioFormat, wav_data_offset, wav_header
+from replay.audio import AudioFormat, wav_data_offset, wav_differences, wav_header
 from replay.errors import MachineError
 from replay.wire.messages import Utterance
 
@@ -141,6 +141,10 @@ class Store:
         decided = offset is not None or len(head) >= _LONGEST_HEADER
         self.hidden = (offset or 0) if decided else len(head)
         return decided
+
+    def header_differences(self) -> list[str]:
+        """What a header that opens the audio says that does not hold of the session, in words."""
+        return wav_differences(self._audio.read(0, self.hidden), self._format)
 
     def read(self, offset: int, size: int) -> bytes:
         """Recorded audio; fewer bytes than `size` at its end."""

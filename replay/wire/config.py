@@ -13,6 +13,8 @@ from msgspec import inspect as mi
 from replay.audio import AudioFormat, Encoding
 
 REGIONS = ("us-west", "eu-west")
+#: What live sessions can name; the service's types allow any string, so others are no error.
+MODELS = ("solaria-1",)
 
 Language = Literal[
     "af", "am", "ar", "as", "az", "ba", "be", "bg", "bn", "bo", "br", "bs", "ca", "cs", "cy", "da",

@@ -14,6 +14,11 @@ from replay.wire.messages import FinalResult
 API_KEY_HEADER = "x-gladia-key"
 LIVE_PATH = "/v2/live"
 HEALTH_PATH = "/health"
+MODELS_PATH = "/v1/models"
+#: Lists of jobs of every kind, which here are live ones.
+LIST_PATHS = ("/v2/transcription", "/v1/history")
+REQUEST_ID_HEADER = "x-gladia-request-id"
+STATUSES = ("queued", "processing", "done", "error")
 OFFICIAL_URL = "https://api.gladia.io"
 
 
