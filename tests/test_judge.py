@@ -14,7 +14,7 @@ from journals import Builder, Cut, ns
 
 from replay import journal as j
 from replay.continuity import compare
-from replay.judge import BY_ID, INVARIANTS, Case, Limits, Outcome, judge
+from replay.judge import BY_ID, INVARIANTS, Case, Limits, Outcome, judge, told
 
 NOISE = random.Random(1).randbytes(128_000)
 Plant = Callable[[Builder], None]
@@ -502,3 +502,22 @@ def test_the_page_has_every_invariant_as_it_is() -> None:
     text = DOCS.read_text()
     assert [row for row in rows if row not in text] == []
     assert text.count("\n| A") + text.count("\n| V") == len([i for i in BY_ID if i[0] in "AV"])
+
+
+def test_what_a_connection_never_brought_may_have_been_lost_with_it() -> None:
+    """A connection that brought nothing was in doubt since it opened: the result has the final that
+    was due then, and nobody is to blame for its never having come."""
+    built = clean([Cut(1210, 1505)])
+    built.entries = [
+        each
+        for each in built.entries
+        if not (isinstance(each, j.Ack | j.Received) and ns(1500) < each.t < ns(3500))
+    ]
+    lost = j.Lost(t=ns(3500), connection=2, code=1006, cause="silence", unacked=3200)
+    back = j.Connected(t=ns(3505), connection=3, attempt=1, resume_at=38_400)
+    for each in built.entries:
+        if getattr(each, "connection", 1) == 2 and each.t > ns(3500):
+            each.connection = 3
+    built.entries += [lost, back]
+    case = Case(built.timeline(), None)
+    assert (ns(1505), ns(3500)) in told._in_doubt(case)

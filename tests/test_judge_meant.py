@@ -48,6 +48,13 @@ def connections(audio: bytes, *spans: tuple[int, int], acked: list[int] | None =
     return found
 
 
+def test_a_byte_alike_is_no_repeat() -> None:
+    """A connection that goes on where the last one ended, and happens to begin as that did end."""
+    audio = NOISE[:20_000] + NOISE[19_999:20_000] + NOISE[20_001:]
+    found = connections(audio, (0, 20_000), (20_000, 40_000))
+    assert (found.audio, found.began) == (audio, {1: 0, 2: 20_000})
+
+
 def seen(
     audio: bytes, spans: tuple[tuple[int, int], ...], acked: list[int] | None
 ) -> tuple[Meant, Timeline]:

@@ -113,6 +113,8 @@ def stored(entries: Sequence[j.Entry]) -> Timeline:
     return Timeline(j.decode_lines(lines))
 
 
+#: Attempts that ended with this may have been connections for the service.
+HALF_OPEN = ("hung up in the handshake", "no answer to the websocket handshake")
 #: What a proxy does not see.
 INSIDE = (
     *(j.Produced, j.Started, j.SourceNote, j.Connecting, j.ConnectRefused, j.Backoff, j.CaughtUp),
@@ -124,8 +126,21 @@ def as_proxy(entries: Sequence[Any], audio: bytes) -> tuple[list[Any], bytes]:
     """The journal that a proxy would have written, and the audio in the order in which it came."""
     found: list[Any] = []
     came = bytearray()
+    begun = more = 0
     for each in entries:
+        if more and hasattr(each, "connection"):
+            each = structs.replace(each, connection=each.connection + more)  # noqa: PLW2901
         match each:
+            case j.Connecting():
+                begun = each.t
+            case j.ConnectRefused() if each.error in HALF_OPEN:
+                # For whoever stands on the other side this was a connection.
+                number = each.connection
+                found += [
+                    j.Connected(t=begun, connection=number, attempt=1, resume_at=len(came)),
+                    j.Lost(t=each.t, connection=number, code=1006, cause="wire"),
+                ]
+                more += 1
             case j.Header():
                 found.append(structs.replace(each, vantage="proxy"))
                 found.append(j.Http(t=0, done=0, method="POST", path=LIVE_PATH, status=201))

@@ -19,6 +19,8 @@ from replay.timeline import Timeline
 
 #: So many bytes from the beginning of a connection are looked for in what was said before.
 _KEY = 256
+#: So many bytes are alike by chance: nobody says so little again.
+_CHANCE = 7
 #: Places compared at most.
 _TRIES = 64
 
@@ -91,7 +93,7 @@ def _places(audio: bytearray, key: bytes, suggested: int) -> Iterator[int]:
 
 def _by_end(audio: bytearray, data: bytes) -> int:
     """Of a repeat shorter than the key: the longest end of `audio` that `data` begins with."""
-    for size in range(min(_KEY, len(audio), len(data)), 0, -1):
+    for size in range(min(_KEY, len(audio), len(data)), _CHANCE, -1):
         if audio[-size:] == data[:size]:
             return len(audio) - size
     return len(audio)

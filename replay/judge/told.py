@@ -222,8 +222,10 @@ def _in_doubt(case: Case) -> list[tuple[float, float]]:
 
 
 def _last_sign(case: Case, lost: journal.Lost) -> int:
-    """When a connection last brought anything."""
+    """When a connection last brought anything, its own opening included."""
     acks = case.timeline.acks
-    signs = [*acks.t[(acks.connection == lost.connection) & (acks.t <= lost.t)][-1:].tolist()]
+    opened = case.timeline.all(journal.Connected)
+    signs = [e.t for e in opened if e.connection == lost.connection and e.t <= lost.t]
+    signs += [*acks.t[(acks.connection == lost.connection) & (acks.t <= lost.t)][-1:].tolist()]
     signs += [h.t for h in case.timeline.heard if h.connection == lost.connection and h.t <= lost.t]
     return max(signs, default=lost.t)
