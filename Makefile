@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO ?= fixtures/demo.flac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types agents fixtures clean bench-pace bench-proxy bench-sandbox
+.PHONY: help demo test lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,8 +41,16 @@ bench-sandbox: $(READY)  ## Real-time sessions on one core of the sandbox, and i
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	npm install --prefix tests/agents --no-package-lock --no-audit --no-fund --silent
 
+interop: agents .venv-interop/.ready  ## Published clients against the sandbox (installs them; needs node and npm)
+	$(BIN)/python tests/interop.py
+
+.venv-interop/.ready: tests/agents/requirements.txt
+	@test -x .venv-interop/bin/python || $(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 fixtures: $(READY)  ## Make the recordings in fixtures/ again (needs Debian's espeak-ng)
 	$(BIN)/python fixtures/make.py
 
 clean:  ## Remove what was installed and measured
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-interop runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
