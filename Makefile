@@ -39,6 +39,8 @@ bench-sandbox: $(READY)  ## Real-time sessions on one core of the sandbox, and i
 	$(BIN)/python tests/bench/sandbox.py
 
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
+	@for tool in node npm; do command -v $$tool >/dev/null \
+		|| { echo "make agents: $$tool is not there (Debian: nodejs, npm)" >&2; exit 1; }; done
 	npm install --prefix tests/agents --no-package-lock --no-audit --no-fund --silent
 
 interop: agents .venv-interop/.ready  ## Published clients against the sandbox (installs them; needs node and npm)
