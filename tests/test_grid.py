@@ -19,7 +19,7 @@ from replay.errors import UsageError
 from replay.faults import KINDS, parse
 from replay.grid import material
 from replay.grid.cases import BY_NAME, CASES, GridCase
-from replay.grid.cell import agent_command
+from replay.grid.cell import agent_command, last_words
 from replay.grid.grading import Judged, Ran, grade, grade_search
 from replay.grid.limit import Search
 from replay.grid.results import Agent, Cell, Grid, Note
@@ -181,6 +181,28 @@ def test_a_cell_without_a_session_has_no_answer() -> None:
     assert (found.state, found.headline) == ("not run", "sh: 1: nope: not found")
 
 
+def test_an_end_too_early_is_told_with_the_programs_last_words() -> None:
+    """Whoever keeps the program up finds what it said itself, and not only that it failed."""
+    found = grade(CASE, Ran(1, 45.0, "ended with 1006"), [judged(complete=False)])
+    assert found.headline.endswith("was not complete; its last words: ended with 1006")
+
+
+def test_the_injectors_lines_are_not_the_programs(tmp_path: Path) -> None:
+    """What it says of the sessions stands behind all that the program said, and is left out."""
+    output = tmp_path / "output.txt"
+    output.write_text(
+        "replay: listening on http://127.0.0.1:1\n"
+        "pass: a line of the program's\n"
+        "ended with 1006\n\n"
+        f"unknown: {tmp_path}/cells/a/fin/sessions/001-x/\n"
+        "  the final result was not fetched\n"
+        "replay: the command exited with 1\n"
+    )
+    assert last_words(output) == "ended with 1006"
+    output.write_text("replay: no session was opened\n")
+    assert last_words(output) == ""
+
+
 def test_the_worst_session_counts() -> None:
     """A program that opened a second session does not hide what became of the first."""
     first, second = judged(("A1", "error"), complete=False), judged()
@@ -249,6 +271,7 @@ def test_json_can_be_read_back() -> None:
 def test_markdown_has_every_cell_and_finding() -> None:
     """Tables by group, then each finding with the command that repeats it."""
     text = grid_text.markdown(fixed())
+    assert "- ✘ failed: something was lost, or the program did not do what it must" in text
     assert "| reset | The TCP connection is reset. | ~ tolerable | ✘ failed |" in text
     assert r"`./other '<x>' \| tee {dir}/log`" in text
     assert "### other, reset: failed\n\n- A1: 3200 bytes (100 ms) <lost> & gone" in text
@@ -277,8 +300,9 @@ def test_html_stands_alone() -> None:
     assert re.findall(r"(?:src|href|url)\s*[=(]", page) == []
     assert "&lt;lost&gt; &amp; gone" in page
     assert "<lost>" not in page
-    assert page.count('<span class="state failed">failed</span>') == 2
+    assert page.count('<span class="state failed">failed</span>') == 3  # count, legend, cell
     assert page.count("<details>") == 6
+    assert "</span> something was lost, or the program did not do what it must</li>" in page
 
 
 def test_the_terminals_table_ends_in_totals(capsys: pytest.CaptureFixture[str]) -> None:

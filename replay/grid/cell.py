@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -32,6 +34,8 @@ _TAIL = 300
 _STATUS = "status"
 _OUTPUT = "output.txt"
 _SESSIONS = "sessions"
+#: The injector's line on a session, with its directory.
+_VERDICT = re.compile(rf"(pass|fail|unknown): /.*/{_SESSIONS}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def _end_agent(pid: int) -> None:
 def _judge(agent: Agent, case: GridCase, place: Path, wav: Path) -> Done:
     noted = place / _STATUS
     status = int(noted.read_text()) if noted.exists() else None
-    ran = Ran(status, _limit(case), _last_words(place / _OUTPUT), agent.statuses)
+    ran = Ran(status, _limit(case), last_words(place / _OUTPUT), agent.statuses)
     paths = sorted(path.parent for path in (place / _SESSIONS).rglob(rundir.JOURNAL))
     content = status in agent.statuses
     judged = [judge_session(path, wav, content=content) for path in paths]
@@ -209,8 +213,12 @@ def _judge(agent: Agent, case: GridCase, place: Path, wav: Path) -> Done:
     return Done(grade(case, ran, judged), ran, paths, complete)
 
 
-def _last_words(output: Path) -> str:
-    """The last line that a program printed, and not the injector around it."""
+def last_words(output: Path) -> str:
+    """The last line that a program printed, and not the injector around it, which has its verdicts
+    behind everything else."""
     lines = output.read_text(errors="replace").splitlines()
-    said = [line for line in lines if line.strip() and not line.startswith("replay: ")]
-    return said[-1].strip()[-_TAIL:] if said else ""
+    said = [
+        line for line in takewhile(lambda line: not _VERDICT.match(line), lines) if line.strip()
+    ]
+    mine = [line for line in said if not line.startswith("replay: ")]
+    return mine[-1].strip()[-_TAIL:] if mine else ""

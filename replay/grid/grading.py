@@ -146,6 +146,7 @@ def _conduct(case: GridCase, ran: Ran, sessions: list[Judged]) -> list[Note]:
         notes.append(Note(severity="error", detail=text))
     elif not complete and case.ends != "stop":
         text = f"the program ended with status {ran.status}, and its session was not complete"
+        text += f"; its last words: {ran.last_words}" if ran.last_words else ""
         notes.append(Note(severity="error", detail=text))
     elif ran.status not in ran.fine and case.ends != "stop":
         text = f"the session is complete, but the program ended with status {ran.status}"

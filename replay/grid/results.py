@@ -11,11 +11,16 @@ from replay.continuity import Severity
 
 SCHEMA = 1
 
-#: ok: nothing to say against it. tolerable: only what a session survives. informational: the
-#: protocol leaves open what is right, so that what happened is told and not judged. failed:
-#: something was lost, or the program did not do what it must. not run: there is no answer.
 State = Literal["ok", "tolerable", "informational", "failed", "not run"]
-STATES: tuple[State, ...] = ("ok", "tolerable", "informational", "failed", "not run")
+#: Each state, and what it means.
+MEANINGS: dict[State, str] = {
+    "ok": "nothing to say against it",
+    "tolerable": "only what a session survives",
+    "informational": "the protocol leaves open what is right; what happened is told",
+    "failed": "something was lost, or the program did not do what it must",
+    "not run": "no answer: the fault had no occasion, or the program could not be started",
+}
+STATES: tuple[State, ...] = tuple(MEANINGS)
 
 
 class Agent(Struct, kw_only=True, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from replay.grid.results import STATES, Agent, CaseFacts, Cell, Grid
+from replay.grid.results import MEANINGS, STATES, Agent, CaseFacts, Cell, Grid
 from replay.report.grid_text import words
 
 _STYLE = """
@@ -39,18 +39,15 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8881; padding
   border-radius: 4px; margin: .4rem 0; }
 code { overflow-wrap: anywhere; }
 ul { margin: .4rem 0; padding-left: 1.2rem; }
+ul.legend { list-style: none; padding-left: .6rem; }
+summary, li { overflow-wrap: anywhere; }
+@media (max-width: 40rem) { body { margin: 1rem auto; padding: 0 .4rem; } th, td { padding: .3rem; }
+  td.case { white-space: normal; } td.number { font-size: 1rem; } .state { white-space: normal; } }
 """
 _HEAD = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>replay grid</title><style>{_STYLE}</style></head><body>"""
-_MEANINGS = {
-    "ok": "nothing to say against it",
-    "tolerable": "only what a session survives",
-    "informational": "the protocol leaves open what is right",
-    "failed": "something was lost, or the program did not do what it must",
-    "not run": "there is no answer",
-}
 
 
 def render(grid: Grid) -> str:
@@ -68,15 +65,17 @@ def _intro(grid: Grid) -> Iterator[str]:
 def _totals(grid: Grid) -> Iterator[str]:
     yield "<table><thead><tr><th>agent</th>"
     for state in STATES:
-        yield f'<th title="{_MEANINGS[state]}"><span class="state {_class(state)}">{state}</span>'
-        yield f'<div class="dim">{_MEANINGS[state]}</div></th>'
+        yield f'<th><span class="state {_class(state)}">{state}</span></th>'
     yield "</tr></thead><tbody>"
     for agent in grid.agents:
         yield f'<tr><td class="case">{escape(agent.name)}'
         yield f'<div class="dim about"><code>{escape(agent.command)}</code></div></td>'
         yield "".join(f'<td class="number">{n}</td>' for n in grid.count(agent.name).values())
         yield "</tr>"
-    yield "</tbody></table>"
+    yield '</tbody></table><ul class="legend dim">'
+    for state, meaning in MEANINGS.items():
+        yield f'<li><span class="state {_class(state)}">{state}</span> {escape(meaning)}</li>'
+    yield "</ul>"
 
 
 def _cells(grid: Grid) -> Iterator[str]:

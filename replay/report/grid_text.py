@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from replay.grid.results import STATES, Agent, CaseFacts, Cell, Grid, Note, State
+from replay.grid.results import MEANINGS, STATES, Agent, CaseFacts, Cell, Grid, Note, State
 
 STYLES: dict[State, str] = {
     "ok": "green",
@@ -70,6 +70,8 @@ def _tables(grid: Grid) -> Iterator[str]:
     for agent in grid.agents:
         counts = " | ".join(str(n) for n in grid.count(agent.name).values())
         yield f"| {agent.name} | {_code(agent.command)} | {counts} |"
+    yield ""
+    yield from (f"- {_SIGNS[state]} {state}: {meaning}" for state, meaning in MEANINGS.items())
     for group, cases in groupby(grid.cases, key=lambda case: case.group):
         yield from ("", f"## {group}", "")
         yield "| case | what happens | " + " | ".join(agent.name for agent in grid.agents) + " |"
