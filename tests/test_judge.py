@@ -344,14 +344,15 @@ def test_a_close_code_says_what_to_do(code: int, returns: bool, state: str) -> N
     assert outcome(built, "S2").state == state
 
 
-def test_a_close_that_a_client_cannot_have_heard_asks_nothing_of_it() -> None:
+@pytest.mark.parametrize("harm", ["blackhole(both, forever)", "reset"])
+def test_a_close_that_a_client_cannot_have_heard_asks_nothing_of_it(harm: str) -> None:
     """A proxy sees the target's close; what was on the way down was thrown away."""
     built = cut()
     closed = next(e for e in built.entries if isinstance(e, j.Lost) and e.connection == 1)
     closed.code, closed.cause = 4408, "closed"
     built.entries[0].vantage = "proxy"
     assert outcome(built, "S2").state == "fail"
-    built.entries.append(fault("blackhole(both, forever)", 1000))
+    built.entries.append(fault(harm, 1000))
     assert outcome(built, "S2").state == "pass"
 
 

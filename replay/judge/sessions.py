@@ -12,7 +12,8 @@ from replay.wire.messages import AudioAck, EndRecording, Malformed, StopAck
 #: Faults that spoil messages.
 SPOILING = ("corrupt", "oversize")
 #: Faults that may keep a close from a client.
-_UNHEARD = ("blackhole", "hold", "halfclose", "cutframe", "delay", "throttle", "coalesce")
+#: A reset does away with what was under way.
+_UNHEARD = ("blackhole", "hold", "halfclose", "cutframe", "delay", "throttle", "coalesce", "reset")
 #: Two connections may both be there for so long while one takes over from the other, in ns.
 _HANDOVER = NS
 
