@@ -33,7 +33,7 @@ FLOORS = {
     "rundir": 2,
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
-    **dict.fromkeys(("sandbox", "proxy"), 3),
+    **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "run", "proxying", "controls", "verify", "report"), 4),
     "grid": 4,

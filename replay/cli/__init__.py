@@ -23,6 +23,7 @@ VERBS = {
     "verify": "Judge stored runs again.",
     "shrink": "Find the smallest plan of faults that still makes a stored run fail.",
     "proxy": "Stand between any client and a target, and harm what passes.",
+    "listen": "Receive callbacks and webhooks, print and journal them.",
     "report": "Render stored runs again.",
     "init": "Open a session and print its id and URL, for a machine without the key.",
     "jobs": "List, show, fetch and delete the finished sessions of a target.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay import __version__
+from replay.cli.mail import mail_from, mail_options
 from replay.cli.types import DURATION, SIZE, api_key
 from replay.errors import MachineError, UsageError
 from replay.wire.config import REGIONS
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="When audio is sure to stay: on receipt, or once its acknowledgement went out.",
 )
+@mail_options
 @click.option(
     "--defect",
     "defects",
@@ -168,7 +170,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     """What the options ask for.
 
     Raises:
-        UsageError: a defect that there is not, a key file that cannot be read, or two keys.
+        UsageError: a defect that there is not, a file of a secret that cannot be read, or two keys.
     """
     from replay.sandbox.defects import planted
     from replay.sandbox.settings import Settings
@@ -188,6 +190,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         max_frame=options["max_frame"],
         commit=options["commit"],
         defects=tuple(planted(text) for text in options["defects"]),
+        mail=mail_from(options),
     )
 
 

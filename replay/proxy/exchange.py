@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 Headers = list[tuple[str, str]]
@@ -41,13 +41,13 @@ class Response:
 
     status: int
     headers: Headers
-    pieces: Callable[[], AsyncIterator[bytes]]
+    pieces: Callable[[], AsyncGenerator[bytes, None]]
 
     @classmethod
     def of(cls, status: int, headers: Headers, body: bytes) -> Response:
         """With a body that is there already; `content-length` is made to fit."""
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
             yield body
 
         kept = [(name, value) for name, value in headers if name != "content-length"]

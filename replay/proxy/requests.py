@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 
 import h11
 import trio
@@ -94,6 +94,7 @@ async def _answer(
     head = h11.Response(status_code=response.status, headers=headers)
     await stream.send_all(connection.send(head) or b"")
     if request.method != "HEAD" and response.status not in (204, 304):
-        async for piece in response.pieces():
-            await stream.send_all(connection.send(h11.Data(data=piece)) or b"")
+        async with aclosing(response.pieces()) as pieces:
+            async for piece in pieces:
+                await stream.send_all(connection.send(h11.Data(data=piece)) or b"")
     await stream.send_all(connection.send(h11.EndOfMessage()) or b"")

@@ -139,7 +139,8 @@ class _Routes:
 
     async def init(self, request: Request) -> Response:
         body = await _body(request, _BODY_BYTES)
-        entry = self._sandbox.init(body, request.query_params.get("region"))
+        refusals = await self._sandbox.refusals(body)
+        entry = self._sandbox.init(body, request.query_params.get("region"), refusals)
         scheme = "wss" if request.url.scheme == "https" else "ws"
         url = f"{scheme}://{request.url.netloc}{LIVE_PATH}?token={entry.token}"
         answer = InitAnswer(id=entry.live.id, created_at=entry.created_at, url=url)

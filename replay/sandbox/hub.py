@@ -21,6 +21,7 @@ from replay.sandbox import jobs
 from replay.sandbox.defects import flaws
 from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
+from replay.sandbox.mail import PostOffice
 from replay.sandbox.patience import Pool
 from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
@@ -28,7 +29,7 @@ from replay.sandbox.scratch import scratch_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
-from replay.wire.config import MODELS, REGIONS, SessionConfig, problems
+from replay.wire.config import MODELS, REGIONS, Problem, SessionConfig, problems
 from replay.wire.http import Job
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Sandbox:
         self._running = 0
         self._rng = rng
         self._origin = (began or datetime.now(UTC), trio.current_time())
+        self._post = PostOffice(settings.mail, self.now, durable=register.durable)
 
     def now(self) -> datetime:
         """The time of day, moved on by trio's clock, so that tests can let it fly."""
@@ -94,8 +96,17 @@ class Sandbox:
         """`now` as the protocol writes it."""
         return written(self.now())
 
-    def init(self, body: object, region: str | None = None) -> Entry:
+    async def refusals(self, body: object) -> list[Problem]:
+        """What in `body` can be told wrong only by looking around: where callbacks would go."""
+        refusal = await self._post.refusal(body)
+        return [Problem("callback_config.url", refusal)] if refusal else []
+
+    def init(
+        self, body: object, region: str | None = None, refusals: Iterable[Problem] = ()
+    ) -> Entry:
         """Open a session.
+
+        `refusals`: what else is wrong with it.
 
         Raises:
             ApiError: 400, with everything that is wrong; 403 for a region that is not served; 429
@@ -104,6 +115,7 @@ class Sandbox:
         lenient = self.settings.unknown_fields == "accept"
         found = problems(body)
         wrong = [str(problem) for problem in found if not (problem.unknown and lenient)]
+        wrong += map(str, refusals)
         if region is not None and region not in REGIONS:
             wrong.append(f'Query "region" must be one of {", ".join(REGIONS)}')
         if wrong:
@@ -126,6 +138,7 @@ class Sandbox:
         try:
             self._register.save(row)
         except MachineError:
+            entry.mail.cancel()
             entry.live.store.delete()
             self._drop(entry)
             raise
@@ -164,11 +177,12 @@ class Sandbox:
             except MachineError as error:
                 _log.error("session %s is left out: %s", row.id, error)
                 continue
-            if entry.live.stage is not Stage.OVER:
+            if entry.live.stage is not Stage.OVER or entry.mail.pending:
                 self._start(entry)
 
     def _start(self, entry: Entry) -> None:
         self._running += 1
+        entry.mail.open(entry.created_at)
         self._nursery.start_soon(self._run, entry)
 
     def _add(self, row: Row) -> Entry:
@@ -180,24 +194,29 @@ class Sandbox:
             "now": self.now,
         }
         store.mend()
-        if row.failure or row.stage == Stage.OVER.name:
+        over = bool(row.failure) or row.stage == Stage.OVER.name
+        mail = self._post.mail(row.id, row.config, self._directory / row.id, ended=over)
+        if over:
             store.look_for_header()
             store.close()
             row.stage = Stage.OVER.name
             live = Session(row, **kept)
         else:
-            live = LiveSession(row, recognizer=self.recognizer, **kept)
-        entry = Entry(live=live, created=datetime.fromisoformat(row.created))
+            live = LiveSession(row, recognizer=self.recognizer, mail=mail, **kept)
+        entry = Entry(live=live, created=datetime.fromisoformat(row.created), mail=mail)
         self._entries[row.id] = self._tokens[_digest(row.token)] = entry
         return entry
 
     async def _run(self, entry: Entry) -> None:
         _log.info("session %s: opened", entry.live.id)
-        try:
-            await entry.live.run()
-        finally:
-            self._running -= 1
-        _log.info("session %s: %s", entry.live.id, entry.status)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(entry.mail.run)
+            try:
+                await entry.live.run()
+            finally:
+                self._running -= 1
+            _log.info("session %s: %s", entry.live.id, entry.status)
+            entry.mail.close()
 
     def by_token(self, token: str) -> Session | None:
         entry = self._tokens.get(_digest(token))
@@ -231,6 +250,7 @@ class Sandbox:
         if entry.status not in ("done", "error"):
             raise ApiError(403, "The job is still running")
         self._register.delete(job_id)
+        entry.mail.cancel()
         entry.live.store.delete()
         self._drop(entry)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from replay.sandbox import result
+from replay.sandbox.mail import Mail
 from replay.sandbox.standing import Session, Stage
 from replay.wire.http import Job, JobFile, JobResult
 
@@ -19,6 +20,7 @@ class Entry:
 
     live: Session
     created: datetime
+    mail: Mail
 
     @property
     def token(self) -> str:

@@ -27,6 +27,7 @@ from replay.sandbox.connection import Connection
 from replay.sandbox.defects import flaws
 from replay.sandbox.intake import Intake
 from replay.sandbox.listening import Listening
+from replay.sandbox.mail import Mail
 from replay.sandbox.outbox import Outbox
 from replay.sandbox.outgoing import Outgoing
 from replay.sandbox.past import recall
@@ -57,13 +58,15 @@ class LiveSession(Session):
         settings: Settings,
         now: Callable[[], datetime],
         recognizer: Recognizer,
+        mail: Mail,
     ) -> None:
         super().__init__(row, store=store, register=register, settings=settings, now=now)
         wants = self.config.messages_config
         self._flaws = flaws(settings.defects, self.config.format)
         self._tentative = settings.commit == "ack" and wants.receive_acknowledgments
         self._intake = Intake(store, self.config.format, self._flaws, tentative=self._tentative)
-        past = recall(store, self.config.channels, finals_wanted=wants.receive_final_transcripts)
+        finals_wanted = wants.receive_final_transcripts or mail.takes_finals
+        past = recall(store, self.config.channels, finals_wanted=finals_wanted)
         self._listening = Listening(self.config, store, recognizer, past)
         self._outbox = Outbox(settings.outbox_bytes, store)
         self._outgoing = Outgoing(
@@ -74,6 +77,7 @@ class LiveSession(Session):
             stamp=self._stamp,
             flaws=self._flaws,
             past=past,
+            mail=mail,
         )
         self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, or the stage moved on

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from replay.sandbox.defects import Flaws
+from replay.sandbox.mail import Mail
 from replay.sandbox.outbox import Outbox, Parcel
 from replay.sandbox.past import Past
 from replay.sandbox.recognizers.base import Event, Final, Partial, SpeechEnded, SpeechStarted
@@ -29,6 +30,7 @@ class Outgoing:
         stamp: Callable[[], str],
         flaws: Flaws,
         past: Past,
+        mail: Mail,
     ) -> None:
         """`past`: what was put out already; the part that was not delivered is put out again."""
         self.connected = False
@@ -38,6 +40,7 @@ class Outgoing:
         self._outbox = outbox
         self._stamp = stamp
         self._flaws = flaws
+        self._mail = mail
         self._channels = past.channels
         self._utterances = [channel.finals for channel in past.channels]
         self._told_until = past.seconds
@@ -52,10 +55,14 @@ class Outgoing:
             self.put(_transcript(count, utterance, final=True))
 
     def put(self, message: m.Message) -> None:
-        """Put out `message`, if its kind was asked for."""
+        """Put out `message`, if its kind was asked for; what is planted spoils the websocket."""
+        stamp = self._stamp()
+        message.session_id, message.created_at = self._id, stamp
+        # Posts are on record first: what a websocket was told is not put out again after a restart.
+        self._mail.put(message)
         if wanted(message, self._wanted):
             for each in self._flaws.say(message):
-                self._put(each)
+                self._put(each, stamp)
 
     def put_once(self, message: m.Message) -> None:
         """Put out `message`, of which there is one in a session, unless that was done before."""
@@ -63,9 +70,8 @@ class Outgoing:
             self._once.add(type(message))
             self.put(message)
 
-    def _put(self, message: m.Message) -> None:
-        message.session_id = self._id
-        message.created_at = self._stamp()
+    def _put(self, message: m.Message, stamp: str) -> None:
+        message.session_id, message.created_at = self._id, stamp
         text = m.encode(message)
         if not isinstance(message, m.AudioAck | m.StopAck):
             self._store.add_message(text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from replay.sandbox.defects import Planted
+from replay.sandbox.mail import MailSettings
 from replay.wire.config import REGIONS
 from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
 
@@ -49,6 +50,7 @@ class Settings:
         ends the one that was heard of least recently.
     handshake_timeout: how long a client may take for the head of its first request.
     request_timeout: how long a client may take for the body of its request.
+    mail: callbacks and webhooks.
     """
 
     data: Path | None = None
@@ -74,3 +76,4 @@ class Settings:
     max_visitors: int = 500
     handshake_timeout: float = 10.0
     request_timeout: float = 30.0
+    mail: MailSettings = field(default_factory=MailSettings)

@@ -28,7 +28,7 @@ _AUDIO, _UTTERANCES, _MESSAGES = "audio.raw", "utterances.jsonl", "messages.json
 _DELIVERED = "delivered"
 
 
-class _Appender:
+class Appender:
     """A file that only grows, written at once and readable anywhere."""
 
     def __init__(self, path: Path) -> None:
@@ -100,9 +100,9 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _trouble(directory, error) from None
-        self._audio = _Appender(directory / _AUDIO)
-        self._utterances = _Appender(directory / _UTTERANCES)
-        self._messages = _Appender(directory / _MESSAGES)
+        self._audio = Appender(directory / _AUDIO)
+        self._utterances = Appender(directory / _UTTERANCES)
+        self._messages = Appender(directory / _MESSAGES)
         self._delivered = _Counter(directory / _DELIVERED) if durable else None
 
     @property
