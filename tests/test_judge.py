@@ -364,6 +364,18 @@ def test_a_final_result_that_never_came() -> None:
     assert outcome(Builder().play().finish(4600, fetched=False), "T2").state == "unknown"
 
 
+@pytest.mark.parametrize(("at", "state"), [(3000, "fail"), (4550, "pass")])
+def test_a_final_result_may_go_down_with_a_connection(at: int, state: str) -> None:
+    """A cut after the stop may have taken it along; one before the stop cannot have."""
+    built = Builder().play().finish(4600, post=False)
+    built.entries.append(j.Lost(t=ns(at), connection=1, code=1006, cause="wire"))
+    for entry in built.entries:
+        if entry.t > ns(at) and isinstance(entry, j.Lost | j.Received):
+            entry.connection = 2
+    built.entries.append(j.Connected(t=ns(at + 1), connection=2, attempt=1, resume_at=0))
+    assert outcome(built, "T2").state == state
+
+
 def test_a_session_that_does_not_bear_a_bad_message() -> None:
     """A malformed message is a warning; a session that ends with it is broken."""
     spoilt = j.Received(t=ns(1000), connection=1, text="{")

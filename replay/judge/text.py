@@ -129,7 +129,7 @@ def t2(case: Case) -> Outcome:
     fetched = case.job is not None and case.job.ended
     closed = any(each.code == NORMAL for each in case.timeline.all(journal.Lost))
     told_end = bool(case.timeline.messages(EndSession) or case.timeline.messages(PostTranscript))
-    if fetched and closed and told_end:
+    if fetched and closed and told_end and not _cut_after_stop(case):
         text = "the final result never came over the connection, though the session was ended on it"
         return judged([case.finding("T2", "error", text, case.timeline.last)])
     if fetched:
@@ -137,6 +137,14 @@ def t2(case: Case) -> Outcome:
     if case.interrupted or not case.complete:
         return unknown("the session did not come to its end")
     return unknown("the final result neither came nor was fetched")
+
+
+def _cut_after_stop(case: Case) -> bool:
+    """May the final result have been on its way when a connection broke? The service cannot know
+    that it did not arrive."""
+    stopped = case.timeline.all(journal.StopSent)
+    lost = case.timeline.all(journal.Lost)
+    return bool(stopped) and any(e.code != NORMAL and e.t >= stopped[0].t for e in lost)
 
 
 def t3(case: Case) -> Outcome:
