@@ -40,14 +40,19 @@ class Gate(Protocol):
 
 
 @dataclass(slots=True)
-class Mute:
-    """Never answers."""
+class _Lasting:
+    """There until its time is over."""
 
     until: float
     landed: Callable[[], None]
 
     def stands(self, now: float) -> bool:
         return now < self.until
+
+
+@dataclass(slots=True)
+class Mute(_Lasting):
+    """Never answers."""
 
     async def meet(self, visitor: Visitor) -> None:
         self.landed()
@@ -59,16 +64,11 @@ class Mute:
 
 
 @dataclass(slots=True)
-class Reject:
+class Reject(_Lasting):
     """Answers with an HTTP error."""
 
     status: int
     retry_after: float | None
-    until: float
-    landed: Callable[[], None]
-
-    def stands(self, now: float) -> bool:
-        return now < self.until
 
     async def meet(self, visitor: Visitor) -> None:
         self.landed()

@@ -38,7 +38,7 @@ class Rejection:
                 )
             )
         else:
-            aim.scene.gates.append(Reject(status, retry_after, aim.until, aim.landed))
+            aim.scene.gates.append(Reject(aim.until, aim.landed, status, retry_after))
 
 
 class Brief:
