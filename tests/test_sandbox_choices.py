@@ -12,6 +12,7 @@ import trio
 from sandboxes import ALL, GOOD_DAY, dial, join, sandbox, scripted
 from test_sandbox_http import play, service
 
+from replay.audio import AudioFormat, Encoding, wav_header
 from replay.cli.sandbox import command, settings_from
 from replay.errors import UsageError
 from replay.sandbox.settings import Settings
@@ -168,3 +169,32 @@ async def test_session_as_before() -> None:
     async with service(concurrency=1, start_session=True, **choices) as (client, _):
         for _ in range(2):
             await play(client, ALL)
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        (AudioFormat(), None),
+        (
+            AudioFormat(sample_rate=8000, channels=2),
+            "channels 2, not 1; sample rate 8000, not 16000",
+        ),
+        (AudioFormat(Encoding.ULAW, bit_depth=8), "format tag 7, not 1; bits 8, not 16"),
+    ],
+)
+async def test_header_that_differs(
+    declared: AudioFormat,
+    said: str | None,
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What the session was opened with counts, not a header that says something else; that gets a
+    line in the log."""
+    async with sandbox() as box, trio.open_nursery() as nursery:
+        client = await join(nursery, box.init({}))
+        header = wav_header(declared, None)
+        await client.say(header[:20], header[20:], bytes(32000))
+        assert client.all(m.AudioAck)[-1].data.time_range == (0, 1)
+        nursery.cancel_scope.cancel()
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == ([f"the header of the audio differs from the session: {said}"] if said else [])
