@@ -14,6 +14,7 @@ from world import play, words
 
 from replay.audio import AudioFormat
 from replay.faults import LEVELS, Plan, chaos, shrink
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner
 from replay.session import Policy
 
@@ -38,7 +39,7 @@ async def survive(plan: Plan, seed: int) -> bool:
         plan=plan,
         latency=rng.uniform(0.001, 0.1),
         script=words(8),
-        manner=Manner(final_delay=rng.uniform(0, 0.5)),
+        manner=Manner(final=Spread(rng.uniform(0, 0.5))),
         fmt=fmt,
         seed=seed,
     ) as world:

@@ -26,6 +26,7 @@ from replay.errors import MachineError, Refused
 from replay.pace import UNPACED
 from replay.player import Pace, Player
 from replay.recorder import ListRecorder
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner
 from replay.sandbox.recognizers.silent import SilentRecognizer
 from replay.sandbox.settings import Settings
@@ -193,7 +194,7 @@ async def test_a_lost_stop_is_sent_again(autojump_clock: None, after: float) -> 
     """Cut before the stop arrived, before its answer left, or before that arrived: the session
     completes, and what a stopped service refuses is no error."""
     recorder = ListRecorder()
-    async with open_world(words(8), manner=Manner(final_delay=3.0)) as world:
+    async with open_world(words(8), manner=Manner(final=Spread(3.0))) as world:
 
         async def cut() -> None:
             while not of(recorder, j.StopSent):  # noqa: ASYNC110 - a list has no events
@@ -215,7 +216,7 @@ async def test_a_cut_during_post_processing_is_repaired_by_reconnecting(
 ) -> None:
     """The rest of the messages comes over the next connection."""
     recorder = ListRecorder()
-    async with open_world(words(8), manner=Manner(final_delay=3.0)) as world:
+    async with open_world(words(8), manner=Manner(final=Spread(3.0))) as world:
 
         async def cut() -> None:
             await trio.sleep(7)
@@ -230,7 +231,7 @@ async def test_a_cut_during_post_processing_is_repaired_by_reconnecting(
 async def test_a_session_that_ended_while_away_is_fetched(autojump_clock: None) -> None:
     """Closed with 4403 on coming back after the stop: the result comes from the job."""
     async with open_world(
-        words(8), manner=Manner(final_delay=2.0), settings=Settings(session_timeout=3.0)
+        words(8), manner=Manner(final=Spread(2.0)), settings=Settings(session_timeout=3.0)
     ) as world:
 
         async def bar() -> None:
@@ -270,7 +271,7 @@ async def test_a_session_that_timed_out_without_hearing_the_stop_is_not_recovere
 async def test_giving_up_after_the_stop_still_fetches_the_result(autojump_clock: None) -> None:
     """The socket never comes back, HTTP does: the result is fetched."""
     policy = Policy(ack_timeout=2.0, give_up_after=10.0)
-    async with open_world(words(8), manner=Manner(final_delay=2.0)) as world:
+    async with open_world(words(8), manner=Manner(final=Spread(2.0))) as world:
 
         async def bar() -> None:
             await trio.sleep(6.5)

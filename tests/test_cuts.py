@@ -13,6 +13,7 @@ from world import World, harm, open_world, play, words
 from replay import journal as j
 from replay.audio import AudioFormat
 from replay.recorder import ListRecorder
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner
 from replay.session import Policy
 
@@ -36,7 +37,7 @@ async def disturbed(seed: int) -> None:
     fmt = rng.choice(FORMATS)
     audio = rng.randbytes(fmt.bytes_in(SECONDS))
     recorder = ListRecorder()
-    manner = Manner(final_delay=rng.uniform(0, 0.5))
+    manner = Manner(final=Spread(rng.uniform(0, 0.5)))
     async with open_world(words(8), latency=rng.uniform(0.001, 0.15), manner=manner) as world:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(disturb, world, rng)

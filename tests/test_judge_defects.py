@@ -13,10 +13,11 @@ from world import World, harm
 
 from replay.audio import AudioFormat, Encoding
 from replay.sandbox.defects import catalogue
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner
 from replay.session import Policy
 
-SLOW = Manner(final_delay=1.5)
+SLOW = Manner(final=Spread(1.5))
 CLEAN_RUNS, CUT_RUNS, BATCHES = 200, 100, 5
 FORMATS = (
     AudioFormat(),
@@ -57,7 +58,7 @@ PLANTED: list[tuple[str, dict[str, Any], str, str]] = [
     ("swallow-stop", {}, "S4", "never acknowledged"),
     (
         "accept-audio-after-stop",
-        {"disturb": cut_at(6.32), "manner": Manner(final_delay=3)},
+        {"disturb": cut_at(6.32), "manner": Manner(final=Spread(3))},
         "S4",
         "3200 bytes of audio were taken in after the stop",
     ),
@@ -107,16 +108,17 @@ def options(seed: int) -> dict[str, Any]:
     if rng.random() < 0.3:  # steady sound in between says nothing about where it belongs
         quiet = fmt.align(len(audio) // 3)
         audio = audio[:quiet] + fmt.silence(quiet) + audio[2 * quiet :]
+    chunk, latency = rng.choice([0.02, 0.1, 0.25]), rng.uniform(0.001, 0.2)
+    partial, final, around = rng.uniform(0, 0.3), rng.uniform(0, 1), rng.uniform(0, 0.3) / 2
     return {
         "fmt": fmt,
         "seconds": seconds,
         "audio": audio,
-        "chunk": rng.choice([0.02, 0.1, 0.25]),
-        "latency": rng.uniform(0.001, 0.2),
+        "chunk": chunk,
+        "latency": latency,
         "manner": Manner(
-            partial_delay=rng.uniform(0, 0.3),
-            final_delay=rng.uniform(0, 1),
-            jitter=rng.uniform(0, 0.3),
+            partial=Spread(partial + around, around),
+            final=Spread(final + around, around),
             flicker=rng.choice([0, 0.3]),
             seed=seed,
         ),

@@ -19,6 +19,7 @@ from test_sandbox_process import SANDBOX, run
 from replay.errors import UsageError
 from replay.sandbox.defects import catalogue, planted
 from replay.sandbox.hub import Sandbox
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Script
 from replay.wire import messages as m
 
@@ -52,7 +53,7 @@ class Seen:
 
 @asynccontextmanager
 async def spoilt(*defects: str) -> AsyncIterator[Sandbox]:
-    recognizer = scripted(SCRIPT, final_delay=0.25)
+    recognizer = scripted(SCRIPT, final=Spread(0.25))
     chosen = tuple(planted(text) for text in defects)
     async with sandbox(recognizer, defects=chosen) as box:
         yield box

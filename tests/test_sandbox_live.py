@@ -15,6 +15,7 @@ from sandboxes import ALL, GOOD_DAY, SECOND, join, sandbox, scripted, speak, wor
 
 from replay.audio import AudioFormat, wav_header
 from replay.errors import MachineError
+from replay.sandbox.latency import Spread
 from replay.sandbox.live import Stage
 from replay.sandbox.recognizers.base import (
     Event,
@@ -31,7 +32,7 @@ from replay.wire import messages as m
 
 async def test_whole_session(autojump_clock: trio.testing.MockClock) -> None:
     """A session tells everything once, in the protocol's order, and closes with 1000."""
-    async with sandbox(scripted(final_delay=0.25)) as box, trio.open_nursery() as nursery:
+    async with sandbox(scripted(final=Spread(0.25))) as box, trio.open_nursery() as nursery:
         entry = box.init(ALL)
         assert entry.status == "queued"
         client = await join(nursery, entry)
@@ -68,7 +69,7 @@ async def test_transcripts_come_when_the_script_says(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """A partial comes when its last word was heard, a final after endpointing, plus the delays."""
-    manner = {"partial_delay": 0.2, "final_delay": 0.5}
+    manner = {"partial": Spread(0.2), "final": Spread(0.5)}
     async with sandbox(scripted(**manner)) as box, trio.open_nursery() as nursery:
         client = await join(nursery, box.init({**ALL, "endpointing": 0.3}))
         await speak(client, 3.0)
@@ -189,7 +190,7 @@ async def test_resume(autojump_clock: trio.testing.MockClock) -> None:
     """A lost connection loses neither position nor finals; partials said meanwhile are dropped."""
     script = Script([*GOOD_DAY.words, *words(("Bye", 1.5, 1.9), ("now.", 1.9, 2.3))])
     async with (
-        sandbox(scripted(script, partial_delay=1.0, final_delay=2.0)) as box,
+        sandbox(scripted(script, partial=Spread(1.0), final=Spread(2.0))) as box,
         trio.open_nursery() as nursery,
     ):
         entry = box.init(ALL)
@@ -261,7 +262,7 @@ async def test_after_the_end(autojump_clock: trio.testing.MockClock) -> None:
 
 async def test_stop_is_remembered(autojump_clock: trio.testing.MockClock) -> None:
     """A client that stopped and was cut off gets the rest, and 1000, when it comes back."""
-    async with sandbox(scripted(final_delay=3)) as box, trio.open_nursery() as nursery:
+    async with sandbox(scripted(final=Spread(3))) as box, trio.open_nursery() as nursery:
         entry = box.init(ALL)
         first = await join(nursery, entry)
         await speak(first, 1.5)
@@ -360,7 +361,7 @@ async def test_frame_too_big(autojump_clock: trio.testing.MockClock) -> None:
 
 async def test_after_stop(autojump_clock: trio.testing.MockClock) -> None:
     """Audio and another stop after the stop are refused, never an error close."""
-    async with sandbox(scripted(final_delay=1)) as box, trio.open_nursery() as nursery:
+    async with sandbox(scripted(final=Spread(1))) as box, trio.open_nursery() as nursery:
         entry = box.init({})
         client = await join(nursery, entry)
         await client.say(bytes(2 * SECOND))

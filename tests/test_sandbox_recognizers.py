@@ -20,6 +20,7 @@ from replay.audio import AudioFormat, Encoding
 from replay.errors import UsageError
 from replay.sandbox import recognizers
 from replay.sandbox.decode import Decoder, to_floats
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.base import (
     RATE,
     Event,
@@ -62,7 +63,10 @@ def moonshine() -> Recognizer:
 
 def scripted() -> Recognizer:
     spoken = [(f"w{k}", k * 0.5, k * 0.5 + 0.3) for k in range(18)]
-    return ScriptedRecognizer(Script(words(*spoken)), Manner(flicker=0.3, jitter=0.1))
+    return ScriptedRecognizer(
+        Script(words(*spoken)),
+        Manner(partial=Spread(0.05, 0.05), final=Spread(0.1, 0.05), flicker=0.3),
+    )
 
 
 async def listen(
@@ -297,7 +301,7 @@ async def test_seed_decides_everything() -> None:
     script = Script(words(*[(f"w{k}", k * 0.5, k * 0.5 + 0.3) for k in range(18)]))
 
     async def told(seed: int) -> list[Event]:
-        manner = Manner(flicker=0.5, jitter=0.2, seed=seed)
+        manner = Manner(partial=Spread(0.1, 0.1), flicker=0.5, seed=seed)
         return await listen(ScriptedRecognizer(script, manner), audio)
 
     assert await told(1) == await told(1)

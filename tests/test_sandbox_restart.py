@@ -26,6 +26,7 @@ from replay.audio import HEADER_BYTES, AudioFormat, wav_header
 from replay.client import LiveSession, open_session
 from replay.errors import MachineError
 from replay.sandbox.hub import Sandbox
+from replay.sandbox.latency import Spread
 from replay.sandbox.live import LiveSession as Live
 from replay.sandbox.past import ChannelPast, Past
 from replay.sandbox.process import Ready
@@ -68,7 +69,7 @@ def plain(messages: list[Any]) -> list[str]:
 async def lived_through(directory: Path, killed_at: list[float]) -> tuple[list[str], Any]:
     """What a session of four seconds comes to, with the sandbox dying at these moments."""
     body = {**ALL, "channels": 2, "endpointing": 0.2}
-    recognizer = scripted(TWO_CHANNELS, partial_delay=0.1, final_delay=0.35)
+    recognizer = scripted(TWO_CHANNELS, partial=Spread(0.1), final=Spread(0.35))
     clients: list[Client] = []
     job_id, sent, began, job = "", 0, trio.current_time(), None
     for until in [*killed_at, 30.0]:

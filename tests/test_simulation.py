@@ -14,6 +14,7 @@ from replay import journal as j
 from replay.errors import UsageError
 from replay.faults import Plan, parse_plan
 from replay.sandbox.defects import planted
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptWord
 from replay.sandbox.settings import Settings
 from replay.simulation import Simulation, simulate
@@ -27,7 +28,7 @@ def spec(*faults: str, defect: str = "", seed: int = 1) -> Simulation:
     return Simulation(
         seconds=6.0,
         script=SCRIPT,
-        manner=Manner(jitter=0.2, flicker=0.3, seed=seed),
+        manner=Manner(partial=Spread(0.1, 0.1), flicker=0.3, seed=seed),
         plan=parse_plan(faults),
         seed=seed,
         settings=Settings(defects=(planted(defect),) if defect else ()),

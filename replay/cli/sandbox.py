@@ -17,7 +17,7 @@ import click
 
 from replay import __version__
 from replay.cli.mail import mail_from, mail_options
-from replay.cli.types import DURATION, SIZE, api_key
+from replay.cli.types import DURATION, LATENCY, SIZE, api_key
 from replay.errors import MachineError, UsageError
 from replay.wire.config import REGIONS
 
@@ -44,9 +44,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="What the scripted recogniser says, and when (NAME.words.json); implies it.",
 )
-@click.option("--partial-delay", type=DURATION, default="0", help="Scripted: before partials.")
-@click.option("--final-delay", type=DURATION, default="0", help="Scripted: before finals.")
-@click.option("--jitter", type=DURATION, default="0", help="Scripted: up to this much more delay.")
+@click.option(
+    "--latency",
+    type=LATENCY,
+    metavar="KIND=TIME[±TIME],…",
+    help="How long answers take, such as partial=120ms±30ms,final=300ms±50ms,ack=5ms: every time "
+    "within ± is as likely; +- does as well. Transcripts: scripted only. [default: none]",
+)
 @click.option(
     "--flicker",
     type=click.FloatRange(0, 1),
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
     help="Scripted: probability that a partial ends in a wrong word.",
 )
 @click.option("--repeat", type=DURATION, help="Scripted: say the script again every so often.")
-@click.option("--seed", type=int, default=0, help="Scripted: of everything that is drawn.")
+@click.option("--seed", type=int, default=0, help="Of everything that is drawn.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -148,7 +152,7 @@ def command(**options: Any) -> None:
     \b
     Examples:
       replay sandbox
-      replay sandbox --port 0 --script words.json --final-delay 300ms
+      replay sandbox --port 0 --script words.json --latency final=300ms
     """
     import trio
 
@@ -173,6 +177,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         UsageError: a defect that there is not, a file of a secret that cannot be read, or two keys.
     """
     from replay.sandbox.defects import planted
+    from replay.sandbox.latency import AT_ONCE
     from replay.sandbox.settings import Settings
 
     if options["key"] and options["api_key_file"]:
@@ -191,17 +196,20 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         commit=options["commit"],
         defects=tuple(planted(text) for text in options["defects"]),
         mail=mail_from(options),
+        ack=options["latency"].ack if options["latency"] else AT_ONCE,
+        seed=options["seed"],
     )
 
 
 def manner_from(options: Mapping[str, Any]) -> Manner:
     """How the scripted recogniser is to tell its script."""
+    from replay.sandbox.latency import Latency
     from replay.sandbox.recognizers import Manner
 
+    latency: Latency = options["latency"] or Latency()
     return Manner(
-        partial_delay=float(options["partial_delay"]),
-        final_delay=float(options["final_delay"]),
-        jitter=float(options["jitter"]),
+        partial=latency.partial,
+        final=latency.final,
         flicker=options["flicker"],
         repeat=float(options["repeat"]) if options["repeat"] else None,
         seed=options["seed"],
@@ -241,9 +249,13 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
             err=True,
         )
         name = "silent"
-    return recognizers.make(
-        name or "moonshine", script=options["script"], manner=manner_from(options)
-    )
+    name, manner = name or "moonshine", manner_from(options)
+    if name != "scripted" and (manner.partial or manner.final):
+        raise UsageError(
+            f"--latency partial and final are for the recogniser scripted: {name} takes as long "
+            "as it takes; give --script FILE, or --latency ack alone"
+        )
+    return recognizers.make(name, script=options["script"], manner=manner)
 
 
 async def _serve(settings: Settings, recognizer: Recognizer, options: dict[str, Any]) -> None:

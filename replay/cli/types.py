@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from replay import units
 from replay.errors import UsageError
+
+if TYPE_CHECKING:
+    from replay.sandbox.latency import Latency
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]
@@ -70,12 +73,19 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _latency(text: str) -> Latency:
+    from replay.sandbox.latency import parse
+
+    return parse(text)
+
+
 DURATION = Parsed("duration", units.duration)
 SIZE = Parsed("size", units.size)
 SPEED = Parsed("speed", _speed)
 LOOPS = Parsed("loops", _loops)
 CHANNELS = Parsed("channels", _channels)
 PAIR = Parsed("key=value", _pair)
+LATENCY = Parsed("latency", _latency)
 
 
 def api_key(path: Path | None, from_environment: str | None) -> str | None:

@@ -26,6 +26,7 @@ from replay.sandbox import result
 from replay.sandbox.connection import Connection
 from replay.sandbox.defects import flaws
 from replay.sandbox.intake import Intake
+from replay.sandbox.lane import Lane
 from replay.sandbox.listening import Listening
 from replay.sandbox.mail import Mail
 from replay.sandbox.outbox import Outbox
@@ -79,6 +80,7 @@ class LiveSession(Session):
             past=past,
             mail=mail,
         )
+        self._acks = Lane(settings.ack, settings.seed, self._outgoing.put)
         self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, or the stage moved on
         self._more = Signal()  # there is more to hear, or the stage moved on
@@ -100,6 +102,8 @@ class LiveSession(Session):
                 nursery.start_soon(self._watch_idle, seat)
                 if self._tentative:
                     nursery.start_soon(self._settle)
+                if self._settings.ack:
+                    nursery.start_soon(self._acks.run)
                 nursery.start_soon(seat.hurry, nursery.cancel_scope)
                 await seat.deliver()
                 nursery.cancel_scope.cancel()
@@ -118,7 +122,7 @@ class LiveSession(Session):
             self._seat.taken = False
             self._seat.dismiss(closing.SUPERSEDED, "another connection took over")
             self._forget_tentative()
-        self._outbox.forget_passing()
+        self._forget_passing()
         self._seat = seat = Seat(connection, self._outbox, self._settings.close_grace)
         self._outgoing.connected = True
         self._audio_at = trio.current_time()
@@ -139,9 +143,13 @@ class LiveSession(Session):
         if self._seat is seat:
             self._seat = None
             self._outgoing.connected = False
-            self._outbox.forget_passing()
+            self._forget_passing()
             self._forget_tentative()
         self._changed.set()
+
+    def _forget_passing(self) -> None:
+        self._outbox.forget_passing()
+        self._acks.clear()
 
     async def _settle(self) -> None:
         """Let audio stay once its acknowledgement was handed over."""
@@ -219,18 +227,18 @@ class LiveSession(Session):
                     self._take_stop()
             case m.BadFrame(reason):
                 # The service's own answer is not known; one refusal keeps the session usable.
-                self._outgoing.put(
+                self._acks.put(
                     m.AudioAck(acknowledged=False, error=_error(HTTPStatus.BAD_REQUEST, reason))
                 )
 
     def _take_audio(self, data: bytes) -> None:
         self._audio_at = trio.current_time()
         if self.stage is not Stage.OPEN and not self._flaws.hears_after_stop:
-            self._outgoing.put(m.AudioAck(acknowledged=False, error=_stopped()))
+            self._acks.put(m.AudioAck(acknowledged=False, error=_stopped()))
             return
         if data and not self._intake.received:
             self._outgoing.put_once(m.StartRecording())
-        self._outgoing.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
+        self._acks.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
         self._more.set()
         limit = self._settings.max_seconds
         if limit is not None and self.store.seconds >= limit:
@@ -238,14 +246,14 @@ class LiveSession(Session):
 
     def _take_stop(self) -> None:
         if self.stage is not Stage.OPEN:
-            self._outgoing.put(m.StopAck(acknowledged=False, error=_stopped()))
+            self._acks.put(m.StopAck(acknowledged=False, error=_stopped()))
             return
         self.stop()
         data = m.StopAckData(
             recording_duration=self.store.seconds,
             recording_left_to_process=self._listening.behind,
         )
-        self._outgoing.put(m.StopAck(acknowledged=True, data=data))
+        self._acks.put(m.StopAck(acknowledged=True, data=data))
 
     def stop(self) -> None:
         """The audio is over. Does nothing when it is already."""
@@ -284,6 +292,7 @@ class LiveSession(Session):
                     nursery.start_soon(self._watch_presence)
                     nursery.start_soon(self._tell)
                     await self._listen()
+                await self._acks.settled()
                 self._conclude()
             self._tell_result()
         except* ReplayError as group:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from replay.sandbox.defects import Planted
+from replay.sandbox.latency import AT_ONCE, Spread
 from replay.sandbox.mail import MailSettings
 from replay.wire.config import REGIONS
 from replay.wire.limits import IDLE_SECONDS, SESSION_SECONDS
@@ -51,6 +52,8 @@ class Settings:
     handshake_timeout: how long a client may take for the head of its first request.
     request_timeout: how long a client may take for the body of its request.
     mail: callbacks and webhooks.
+    ack: how long acknowledgements take.
+    seed: of what `ack` draws.
     """
 
     data: Path | None = None
@@ -77,3 +80,5 @@ class Settings:
     handshake_timeout: float = 10.0
     request_timeout: float = 30.0
     mail: MailSettings = field(default_factory=MailSettings)
+    ack: Spread = AT_ONCE
+    seed: int = 0

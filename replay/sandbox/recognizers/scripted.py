@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from replay.errors import UsageError
+from replay.sandbox.latency import AT_ONCE, Spread
 from replay.sandbox.recognizers.base import (
     Event,
     Final,
@@ -55,17 +56,15 @@ class Manner:
     """How a script is told.
 
     Attributes:
-        partial_delay, final_delay: seconds from the audio that completes a transcript to the
-            transcript.
-        jitter: up to this many seconds more, drawn evenly for each transcript.
+        partial, final: from the audio that completes a transcript to the transcript, drawn for
+            each.
         flicker: probability that the last word of a partial is a wrong one.
         repeat: say the script again every so many seconds of audio; None says it once.
         seed: of everything that is drawn.
     """
 
-    partial_delay: float = 0.0
-    final_delay: float = 0.0
-    jitter: float = 0.0
+    partial: Spread = AT_ONCE
+    final: Spread = AT_ONCE
     flicker: float = 0.0
     repeat: float | None = None
     seed: int = 0
@@ -151,7 +150,7 @@ class ScriptedStream:
         words = list(self._said)
         if self._random.random() < self._manner.flicker:
             words[-1] = Word(self._wrong(words[-1].word), word.start, word.end, 0.5)
-        return [Partial(self._utterance(words), self._delay(self._manner.partial_delay))]
+        return [Partial(self._utterance(words), self._manner.partial.draw(self._random))]
 
     def _cut(self, next_start: float) -> list[Event]:
         events = self._final()
@@ -166,7 +165,7 @@ class ScriptedStream:
         words, self._said = self._said, []
         if not words:
             return []
-        return [Final(self._utterance(words), self._delay(self._manner.final_delay))]
+        return [Final(self._utterance(words), self._manner.final.draw(self._random))]
 
     def _utterance(self, words: list[Word]) -> Utterance:
         return Utterance(
@@ -178,9 +177,6 @@ class ScriptedStream:
             text="".join(word.word for word in words),
             language=self._settings.languages[0] if self._settings.languages else "en",
         )
-
-    def _delay(self, least: float) -> float:
-        return least + self._random.uniform(0, self._manner.jitter)
 
     def _wrong(self, right: str) -> str:
         others = [word.word for word in self._words if f" {word.word}" != right]
