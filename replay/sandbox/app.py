@@ -236,7 +236,7 @@ async def _body(request: Request, limit: int) -> object:
         raise ApiError(413, "payload too large")
     try:
         value = msgspec.json.decode(data) if data.strip() else {}
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(400, "Validation error", [f"The body must be JSON: {error}"]) from None
     except RecursionError:
         raise _too_deep() from None

@@ -144,7 +144,7 @@ class ServerWebSocket:
             try:
                 # One by one: a thousand small frames at once would keep all others waiting.
                 event = next(self._events, None)
-            except RemoteProtocolError as error:
+            except (RemoteProtocolError, UnicodeError) as error:
                 raise await self._protest(error) from None
             if event is not None:
                 return event
@@ -160,12 +160,15 @@ class ServerWebSocket:
         try:
             self._machine.receive_data(data)
             self._events = self._machine.events()
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, UnicodeError) as error:
             raise await self._protest(error) from None
 
-    async def _protest(self, error: RemoteProtocolError) -> ConnectionLost:
-        """Tell the client what it did, as far as that is possible."""
-        hint = error.event_hint
+    async def _protest(self, error: RemoteProtocolError | UnicodeError) -> ConnectionLost:
+        """Tell the client what it did, as far as that is possible.
+
+        wsproto lets a UnicodeError through for a header that is not ASCII.
+        """
+        hint = getattr(error, "event_hint", None)
         if isinstance(hint, CloseConnection):
             with suppress(ConnectionLost):
                 await self._put(hint)
