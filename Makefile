@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO ?= fixtures/demo.flac
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox
+.PHONY: help demo test lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -37,6 +37,9 @@ bench-proxy: $(READY)  ## What an idle injector adds, beside the direct path in 
 
 bench-sandbox: $(READY)  ## Real-time sessions on one core of the sandbox, and its acks' latency
 	$(BIN)/python tests/bench/sandbox.py
+
+bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 times; restarts
+	$(BIN)/python tests/bench/kill.py
 
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	@for tool in node npm; do command -v $$tool >/dev/null \

@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import trio
+from killing import KILLS, SESSIONS, audit, killable, live_through, numbered
 from sandboxes import ALL, SECOND, Client, join, sandbox, scripted, words
 from test_sandbox_recognizers import SPEECH
 
 from replay.audio import HEADER_BYTES, AudioFormat, wav_header
-from replay.client import LiveSession, open_session
 from replay.errors import MachineError
 from replay.sandbox.hub import Sandbox
 from replay.sandbox.latency import Spread
 from replay.sandbox.live import LiveSession as Live
 from replay.sandbox.past import ChannelPast, Past
-from replay.sandbox.process import Ready
 from replay.sandbox.recognizers import make
 from replay.sandbox.recognizers.scripted import Script
 from replay.sandbox.standing import Stage
 from replay.sandbox.store import Store
-from replay.transport.http import open_service
 from replay.wire import messages as m
 
 TWO_CHANNELS = Script(
@@ -331,131 +325,26 @@ async def test_real_recognition_goes_on(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------- a process that is killed
 
-KILLS = 5
-SESSIONS = 8
-#: Long enough for all the kills, at the pace of speech.
-LENGTH = 9.0
-
-
-class Target:
-    """A sandbox process on a directory, which dies and comes back on the same port."""
-
-    def __init__(self, directory: Path, script: Path) -> None:
-        self._arguments = ["--data", str(directory), "--script", str(script)]
-        self._process: trio.Process | None = None
-        self._port = "0"
-        self.url = ""
-
-    async def start(self) -> None:
-        command = [sys.executable, "-m", "replay", "sandbox", "--port", self._port]
-        self._process = await trio.lowlevel.open_process(
-            [*command, *self._arguments], stdout=subprocess.PIPE
-        )
-        assert self._process.stdout is not None
-        with trio.fail_after(30):
-            line = await self._process.stdout.receive_some()
-        self.url = msgspec.json.decode(line, type=Ready).url
-        self._port = self.url.rpartition(":")[2]
-
-    async def kill(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
-        await self._process.stdout.aclose()
-
-
-def numbered(session: int) -> bytes:
-    """Audio of which every four bytes say which session and where."""
-    return b"".join(
-        (session << 24 | place).to_bytes(4, "little") for place in range(int(LENGTH * SECOND) // 4)
-    )
-
 
 async def test_killed_and_restarted(tmp_path: Path) -> None:
-    """With the process killed five times in the middle of eight sessions, all of them resume on
-    their URLs: nothing that was acknowledged is missing, what was recorded but not acknowledged
-    is all that is there twice, and each final comes once."""
-    script = tmp_path / "words.json"
-    spoken = words(*[(f"word{n}", n * 0.6 + 0.1, n * 0.6 + 0.4) for n in range(15)])
-    script.write_bytes(msgspec.json.encode(Script(spoken)))
-    target = Target(tmp_path / "data", script)
-    await target.start()
-    sessions: dict[int, LiveSession] = {}
-    finals: dict[int, list[str]] = {n: [] for n in range(SESSIONS)}
-    recorded: dict[int, bytes] = {}
-    opened, spared = trio.Semaphore(0), trio.Event()
-
-    async def play(number: int) -> None:
-        audio, size = numbered(number), SECOND // 10
-        async with (
-            open_service(target.url, api_key=None) as service,
-            open_session(service, {"endpointing": 0.15}) as session,
-        ):
-            sessions[number] = session
-            await session.wait_opened()
-            opened.release()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(listen, number, session)
-                began = trio.current_time() + number * 0.013
-                for k in range(len(audio) // size):
-                    await trio.sleep_until(began + (k + 1) * 0.1)
-                    await session.send(audio[k * size : (k + 1) * size])
-                session.stop()
-            await spared.wait()
-            with (tmp_path / f"{number}.wav").open("w+b") as file:
-                await session.download(file)
-                file.seek(HEADER_BYTES)
-                recorded[number] = file.read()
-
-    async def listen(number: int, session: LiveSession) -> None:
-        async for message in session:
-            if isinstance(message, m.Transcript) and message.data.is_final:
-                finals[number].append(f"{message.data.id}{message.data.utterance.text}")
-
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            for number in range(SESSIONS):
-                nursery.start_soon(play, number)
-            for _ in range(SESSIONS):
-                await opened.acquire()
-            for kill in range(KILLS):
-                await trio.sleep(0.5 + kill * 0.07)
-                await target.kill()
-                await target.start()
-            spared.set()
-    await target.kill()
-    for number, session in sessions.items():
-        assert session.ended is not None
-        assert session.ended.outcome == "complete"
-        assert finals[number] == [f"00_{n:08d} word{n}" for n in range(15)]
-        check_recording(recorded[number], numbered(number))
-
-
-def check_recording(recorded: bytes, sent: bytes) -> None:
-    """All of `sent`, in order, with at most one short repeat for each kill."""
-    repeats, at, expected = 0, 0, 0
-    while at < len(recorded):
-        place = int.from_bytes(recorded[at : at + 4], "little") & 0xFFFFFF
-        assert recorded[at : at + 4] == sent[place * 4 : place * 4 + 4]
-        assert place <= expected, f"lost {expected * 4} to {place * 4}"
-        if place < expected:
-            repeats += 1
-            # Two chunks may be on their way when a process that is hard at work dies.
-            assert (expected - place) * 4 <= SECOND
-        expected, at = place + 1, at + 4
-    assert expected * 4 == len(sent)
-    assert repeats <= KILLS
+    """With the process killed five times in the middle of twenty sessions, some of them in their
+    post-processing, all of them resume on their URLs: nothing that was acknowledged is missing,
+    what was recorded but not acknowledged is all that is there twice, and each final comes once."""
+    async with killable(tmp_path) as target:
+        with trio.fail_after(60):
+            seen = await live_through(target, SESSIONS, kills=KILLS)
+    assert [seen.faults, seen.missing, seen.finished] == [[], 0, SESSIONS]
+    assert len(seen.restarts) == len(seen.resumed) == KILLS
+    assert seen.resumed[0] == SESSIONS
+    assert sum(seen.processing), "no session was in its post-processing when the process died"
+    assert seen.resumed[-1] > 1
 
 
 def test_recordings_are_checked() -> None:
-    """The check above sees a loss, a foreign byte and a missing end."""
-    sent = numbered(3)
-    check_recording(sent[:8000] + sent[6000:], sent)
-    for wrong in (
-        sent[:8000] + sent[8004:],
-        sent[:-4],
-        sent[:8000] + b"\0\0\0\1" + sent[8004:],
-    ):
-        with pytest.raises(AssertionError):
-            check_recording(wrong, sent)
+    """The check above sees a loss, a foreign byte, a missing end, and a repeat that is too long."""
+    sent = numbered(3, 1.0)
+    assert audit(sent[:8000] + sent[6000:], sent, kills=1) == ([], 0)
+    assert audit(sent[:8000] + sent[8004:], sent, kills=1)[1] == 4
+    assert audit(sent[:-4], sent, kills=1)[1] == 4
+    for wrong in (sent[:8000] + b"\0\0\0\1" + sent[8004:], sent[:-3], sent + sent, sent[:8] + sent):
+        assert audit(wrong, sent, kills=0)[0]
