@@ -8,13 +8,18 @@ import numpy as np
 
 from replay import journal
 from replay.continuity import Finding
+from replay.faults.moments import BETWEEN
 from replay.judge.case import Case, Outcome, judged, not_applicable
 from replay.timeline import Ints
 
 #: Faults that change what acknowledgements say, or which of them arrive.
-_EDITING = ("loseacks", "dupack", "regressack")
+_EDITING = ("dupack", "regressack")
+#: Faults that do away with the acknowledgement that is passing.
+_AT_HAND = ("loseacks", "corrupt")
 #: Faults that keep acknowledgements from a client.
-_EATING = (*_EDITING, "blackhole", "hold", "delay", "throttle", "coalesce")
+_EATING = (*_EDITING, *_AT_HAND, "blackhole", "hold", "delay", "throttle", "coalesce")
+#: A frame, and what was done to it, are written down so shortly after each other, in ns.
+_SAME_FRAME = 10_000_000
 #: An acknowledgement that went out so shortly before a loss may not have arrived, in ns.
 _ON_ITS_WAY = 100_000_000
 
@@ -94,8 +99,27 @@ def _heard_until(case: Case, number: int) -> float:
     if not case.foreign:
         return float("inf")
     lost = [e.t - _ON_ITS_WAY for e in case.losses if e.connection == number]
-    eaten = [e.t for e in case.fired if e.fault in _EATING and e.connection in (0, number)]
+    eaten = [
+        _before(case, e, number)
+        for e in case.fired
+        if e.connection in (0, number) and (e.fault in _EATING or _at_ack(e))
+    ]
     return min([float("inf"), *lost, *eaten])
+
+
+def _at_ack(fired: journal.FaultFired) -> bool:
+    """It struck an acknowledgement that was recorded, and did not go on to the client."""
+    return str(fired.at.get("trigger", "")).startswith(BETWEEN)
+
+
+def _before(case: Case, fired: journal.FaultFired, number: int) -> int:
+    """Until when acknowledgements reached the client before a fault. One that does away with the
+    frame at hand is written down right after that frame, which never arrived."""
+    if fired.fault not in _AT_HAND and not _at_ack(fired):
+        return fired.t
+    acks = case.timeline.acks
+    near = (acks.connection == number) & (acks.t <= fired.t) & (acks.t > fired.t - _SAME_FRAME)
+    return int(acks.t[near][-1]) - 1 if near.any() else fired.t
 
 
 def _first(

@@ -1,0 +1,80 @@
+"""What may be recorded twice, by the journal of a proxy alone: to the byte what had to be."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+from injected import open_injected
+from msgspec import structs
+from verdicts import ASKS, header, stored
+from world import counting, play
+
+from replay import journal as j
+from replay.audio import AudioFormat
+from replay.continuity import compare
+from replay.judge import Case, judge, window_bytes
+from replay.judge.meant import meant
+from replay.proxy.server import FaultsOnly
+from replay.simulation import injected
+from replay.wire.http import LIVE_PATH
+
+SECONDS = 8.0
+
+
+class Everything(FaultsOnly):
+    """Keeps all that passes, as the journals of `replay proxy` do."""
+
+    seen: list[j.AnyEntry]
+    came: bytearray
+
+    def write(self, entry: j.AnyEntry) -> None:
+        super().write(entry)
+        self.seen.append(entry)
+
+    def audio(self, data: bytes) -> None:
+        self.came += data
+
+
+async def proxied(*faults: str) -> Case:
+    """A session under these faults, as a proxy has seen it."""
+    Everything.seen, Everything.came = [], bytearray()
+    fmt = AudioFormat()
+    async with open_injected(*faults) as world:
+        audio = counting(fmt, SECONDS)
+        live = await play(
+            world,  # type: ignore[arg-type]
+            audio,
+            recorder=world.recorder,
+            config=ASKS,
+            rng=Random(1),
+        )
+        recorded = world.recorded(live.id)
+    opened = j.Http(t=0, done=0, method="POST", path=LIVE_PATH, status=201)
+    head = structs.replace(header(fmt, SECONDS), vantage="proxy")
+    timeline = stored([head, opened, *Everything.seen])
+    said = meant(timeline, memoryview(bytes(Everything.came)))
+    return Case(timeline, compare(said.audio, recorded, fmt.frame_bytes, said.basis))
+
+
+@pytest.mark.parametrize(
+    ("faults", "repeats"),
+    [
+        (["reset @ between(recorded, ack)"], 3200),
+        (["loseacks(3) @ ack#10 then reset"], 3200),
+        (["corrupt(json) @ ack#10 then reset"], 3200),
+        (["loseacks(20) @ ack#10", "reset @ 2050ms", "reset @ 4050ms"], 32_000),
+        (["loseacks(5) @ ack#10", "reset @ 4050ms"], 0),
+    ],
+)
+def test_the_window_is_what_a_client_had_to_say_again(
+    faults: list[str], repeats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every frame whose acknowledgement a fault kept from the client, and none besides."""
+    monkeypatch.setattr(injected, "FaultsOnly", Everything)
+    case = trio.run(proxied, *faults, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert case.comparison is not None
+    assert (case.comparison.repeated_bytes, window_bytes(case)) == (repeats, repeats)
+    assert judge(case)["A2"].state == "pass"
