@@ -89,7 +89,7 @@ async def killable(directory: Path) -> AsyncIterator[Target]:
     script = directory / "words.json"
     script.write_bytes(msgspec.json.encode(WORDS))
     target = Target(
-        directory / "data", "--script", str(script), "--final-delay", f"{FINAL_DELAY:g}s"
+        directory / "data", "--script", str(script), "--latency", f"final={FINAL_DELAY:g}s"
     )
     await target.start()
     try:

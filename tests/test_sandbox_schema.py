@@ -27,6 +27,7 @@ from replay.errors import MachineError
 from replay.sandbox.app import make_app
 from replay.sandbox.decode import to_floats
 from replay.sandbox.hub import Entry, Sandbox
+from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Script
 from replay.sandbox.result import fitting
 from replay.wire import messages as m
@@ -70,7 +71,7 @@ async def place(
 ) -> AsyncIterator[tuple[Sandbox, httpx.AsyncClient, trio.Nursery]]:
     """A sandbox that says `script`, its routes, and room for connections."""
     async with (
-        sandbox(scripted(script, partial_delay=0.05, final_delay=0.2), **settings) as box,
+        sandbox(scripted(script, partial=Spread(0.05), final=Spread(0.2)), **settings) as box,
         web(box) as client,
         trio.open_nursery() as nursery,
     ):
