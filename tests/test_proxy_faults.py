@@ -213,6 +213,25 @@ async def test_a_black_hole_that_ends_takes_the_connection_with_it(
     assert lost.t == pytest.approx(done.fired[0].until, abs=0.1e9)
 
 
+async def test_an_acknowledgement_held_back_has_not_passed(autojump_clock: object) -> None:
+    """A connection that is reset while its acknowledgements are held: the client has none of
+    them, sends that audio again, and `resend` comes."""
+    done = await played("hold(down, 5s) @ 1s then reset after 500ms then fin @ resend")
+    assert [fault.fault for fault in done.fired] == ["hold", "reset", "fin"]
+    assert done.fired[-1].at["trigger"] == "resend"
+    assert done.repeated > SECOND * 0.4
+
+
+@pytest.mark.parametrize("way", ["up", "down", "both"])
+async def test_black_holes_end_when_the_last_does(autojump_clock: object, way: str) -> None:
+    """The end of the shorter one opens nothing that the longer one still swallows."""
+    done = await played(f"blackhole({way}, 1s) @ 1s", f"blackhole({way}, 300ms) @ 1s")
+    lost = done.all(j.Lost)[0]
+    longer = max(fault.until or 0 for fault in done.fired)
+    assert lost.cause == "wire"
+    assert lost.t == pytest.approx(longer, abs=0.1e9)
+
+
 async def test_an_answer_that_asks_to_wait_is_obeyed(autojump_clock: object) -> None:
     """Retry-After reaches the client, which does not ask again before."""
     done = await played("reject(429, 3s, 1s, on=post) @ start")

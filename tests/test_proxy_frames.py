@@ -215,7 +215,8 @@ def heard_ack(traffic: Traffic, connection: int, start: int, end: int) -> None:
         acknowledged=True, data=m.AudioAckData(byte_range=(start, end), time_range=(0, 0))
     )
     traffic.ack_at_hand(connection, ack)
-    traffic.ack_passes(connection, ack)
+    traffic.ack_passes(ack)
+    traffic.ack_heard(connection, ack)
 
 
 def test_audio_sent_again_has_its_place() -> None:

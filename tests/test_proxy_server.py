@@ -116,6 +116,42 @@ async def test_half_a_close_leaves_the_other_half(way: str, ended: str) -> None:
         assert await other.receive_some() == frame
 
 
+@pytest.mark.parametrize("way", ["up", "down"])
+async def test_healing_resets_what_a_black_hole_has_harmed(way: str) -> None:
+    """With a frame swallowed, healing resets the connection at both ends; with none it opens it
+    again, and frames pass."""
+    frames = {"up": b"\x82\x80\0\0\0\0", "down": b"\x82\x00"}
+    for harmed in (True, False):
+        async with tapped() as (client, target, proxy):
+            source, sink = (client, target) if way == "up" else (target, client)
+            await arm(proxy, f"blackhole({way})")
+            if harmed:
+                await source.send_all(frames[way])
+                pump = proxy.watches[0].links[0].pumps[way]
+                while not pump.swallowed:  # noqa: ASYNC110 - it tells nobody
+                    await trio.sleep(0.001)
+            await proxy.heal()
+            if harmed:
+                for end in (client, target):
+                    with pytest.raises(trio.BrokenResourceError):
+                        await end.receive_some()
+            else:
+                await source.send_all(frames[way])
+                assert await sink.receive_some() == frames[way]
+
+
+async def test_healing_opens_no_half_that_was_closed() -> None:
+    """What a half close throws away is no black hole's: the connection goes on as it was."""
+    async with tapped() as (client, target, proxy):
+        await arm(proxy, "halfclose(up)")
+        assert await target.receive_some() == b""
+        await client.send_all(b"\x82\x80\0\0\0\0")
+        await proxy.heal()
+        await target.send_all(b"\x82\x00")
+        assert await client.receive_some() == b"\x82\x00"
+        assert proxy.watches[0].links[0].pumps["up"].swallowing
+
+
 async def test_a_close_frame_may_leave_tcp_open() -> None:
     """After `close_open` the client has the frame, and no end of the stream."""
     async with tapped() as (client, _, proxy):

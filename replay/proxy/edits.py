@@ -12,6 +12,7 @@ from typing import Protocol
 
 from replay.faults import DOWN
 from replay.proxy.frames import BINARY, CONTINUATION, TEXT, Frame, text_frame
+from replay.wire.messages import AudioAck
 from replay.wire.spoilt import broken_json, no_utf8, unknown_type
 
 #: An acknowledgement tells nothing new to who has heard so many later ones.
@@ -24,6 +25,7 @@ class Unit:
 
     Attributes:
         ack: it acknowledges audio.
+        told: what it acknowledges.
         whole: it is a data message of its own.
         out: what will pass; at first the frame as it came.
         cut: so many bytes of it, and then a reset.
@@ -32,6 +34,7 @@ class Unit:
     way: str
     frame: Frame
     ack: bool = False
+    told: AudioAck | None = None
     whole: bool = False
     out: list[bytes] = field(default_factory=list)
     cut: bytes | None = None

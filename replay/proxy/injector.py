@@ -103,7 +103,7 @@ class Injector:
     async def heal(self) -> None:
         """End everything that is being done, and let nothing more fire."""
         for watch in self.watches:
-            watch.heal()
+            await watch.heal()
         self.gates.clear()
         self.answers.clear()
         await self.door.open()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from replay.proxy.frames import Frame, close_frame
 from replay.proxy.pump import GONE, End, Pump, send_eof
 from replay.proxy.ways import Way
 from replay.wire.closing import ABNORMAL
+from replay.wire.messages import AudioAck
 
 #: After one end is gone, the other has so long to follow.
 _LINGER_SECONDS = 2.0
@@ -38,6 +40,7 @@ class Link:
     Attributes:
         number: which connection of its session this is, from 1.
         edits: what is to be done to the next frames.
+        told: acknowledgements on their way to the client, and how much has passed when they have.
         over: set when it is over for the client.
         lost: tells the session so; called once.
         by: who ended it: client, target or fault.
@@ -55,6 +58,7 @@ class Link:
     hello: bytes = b""
     edits: list[Edit] = field(default_factory=list)
     last_acks: list[bytes] = field(default_factory=list)
+    told: deque[tuple[int, AudioAck]] = field(default_factory=deque)
     over: bool = False
     by: str = ""
     code: int = ABNORMAL
@@ -97,6 +101,20 @@ class Link:
             self.over, self.by = True, self.by or by
             self.lost(self)
 
+    def heard(self) -> Iterator[AudioAck]:
+        """Acknowledgements that have passed since this was asked last."""
+        while self.told and self.told[0][0] <= self.pumps[DOWN].written:
+            yield self.told.popleft()[1]
+
+    async def end_holes(self, by: float = math.inf) -> None:
+        """No black hole any more that was to end by then. With a piece missing in the middle the
+        connection would only be a broken one: it is reset."""
+        ended = [pump for pump in self.pumps.values() if -math.inf < pump.hole_until <= by]
+        if any(pump.swallowed for pump in ended) and not self.over:
+            await self.reset()
+        for pump in ended:
+            pump.hole_until = -math.inf
+
     # ------------------------------------------------------------------ how it can be ended
 
     async def reset(self) -> None:
@@ -119,7 +137,7 @@ class Link:
         """One direction is ended in order; the other goes on."""
         await self._last_words()
         self.by = "fault"  # whatever comes of it
-        self.pumps[way].swallowing = True
+        self.pumps[way].shut = True
         await send_eof(self.target if way == UP else self.client)
 
     async def close(self, code: int, reason: str = "", *, leave_open: bool = False) -> None:
@@ -157,7 +175,7 @@ class Link:
         """Nothing passes any more, either way."""
         self.end("fault")
         for pump in self.pumps.values():
-            pump.swallowing = True
+            pump.shut = True
 
     def _leave(self, seconds: float) -> None:
         self._scope.deadline = trio.current_time() + seconds

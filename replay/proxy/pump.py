@@ -44,8 +44,10 @@ class Pump:
     Attributes:
         frames: where in a frame the stream is.
         end: how it ended, once it has.
-        swallowing: everything that comes is thrown away.
-        swallowed: something was.
+        shut: nothing more is to pass, for good; what comes is thrown away.
+        hole_until: there is a black hole in it until then; in the past for none.
+        swallowed: that had something.
+        taken, written: bytes that were put, and those of them that have passed.
         first: what was read of the source before.
     """
 
@@ -58,8 +60,10 @@ class Pump:
     ) -> None:
         self.frames = FrameReader()
         self.end: End | None = None
-        self.swallowing = False
+        self.shut = False
+        self.hole_until = -math.inf
         self.swallowed = False
+        self.taken = self.written = 0
         self.first = b""
         self._source = source
         self._sink = sink
@@ -83,7 +87,7 @@ class Pump:
             self.end = await self._write()
             if self.end is End.UNHEARD:
                 # Whoever sends must not notice that, as it would not without us: until it ends.
-                self.swallowing = True
+                self.shut = True
                 self._queue.clear()
                 self._size = 0
                 self._change()
@@ -97,6 +101,7 @@ class Pump:
         """Something to pass after all that was put before."""
         self._queue.append((self._way.due(trio.current_time()), data))
         self._size += len(data)
+        self.taken += len(data)
         self._change()
 
     def hold(self, until: float) -> None:
@@ -118,6 +123,11 @@ class Pump:
         """Wait until everything that was put has been written."""
         while (self._queue or self._writing) and self.end is None:
             await self._changed.wait()
+
+    @property
+    def swallowing(self) -> bool:
+        """Whether everything that comes is thrown away."""
+        return self.shut or self.hole_until > -math.inf
 
     @property
     def held(self) -> bool:
@@ -204,6 +214,7 @@ class Pump:
             piece = self._way.piece(now)
             if piece is None:
                 await self._sink.send_all(data[at:] if at else data)
+                self.written += len(data) - at
                 return
             start = self._way.book(min(piece, len(data) - at), now)
             if start > now:
@@ -211,6 +222,7 @@ class Pump:
             while self.held:
                 await self._wait(self._held_until)
             await self._sink.send_all(data[at : at + piece])
+            self.written += min(piece, len(data) - at)
             at += piece
 
     async def _wait(self, until: float) -> None:

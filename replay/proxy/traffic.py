@@ -88,15 +88,19 @@ class Traffic:
             line.base = ack.data.byte_range[0]
         return e.AckAboutToPass(self._count("about"))
 
-    def ack_passes(self, connection: int, ack: m.AudioAck) -> e.AckDown:
-        """That acknowledgement goes on to the client."""
+    def ack_passes(self, ack: m.AudioAck) -> e.AckDown:
+        """That acknowledgement goes on to the client; it may still be held back, or late."""
         assert ack.data is not None  # or it acknowledges no audio
-        start, end = ack.data.byte_range
+        return e.AckDown(self._count("ack"), *ack.data.byte_range)
+
+    def ack_heard(self, connection: int, ack: m.AudioAck) -> None:
+        """It has gone: a client that comes back goes on from there."""
+        assert ack.data is not None  # as above
+        end = ack.data.byte_range[1]
         line = self._lines.get(connection)
         if line is not None and line.base is not None:
             upto = (line.guess if line.start is None else line.start) + end - line.base
             self._acked = max(self._acked, min(upto, self.furthest))
-        return e.AckDown(self._count("ack"), start, end)
 
     def down(self, message: m.Received) -> list[e.Event]:
         """The events of one message from the target, acknowledgements of audio left out."""

@@ -112,6 +112,8 @@ class Watch:
     def opened(self, link: Link) -> trio.Event:
         """The connection is open for the client."""
         self._attempts = 0
+        for earlier in self.links:
+            self._settle(earlier)
         self.links.append(link)
         event = self.traffic.opened()
         self.witness.write(
@@ -137,6 +139,7 @@ class Watch:
                 reason=f"ended by the {link.by}" + f": {link.reason}" * bool(link.reason),
             )
         )
+        self._settle(link)
         self.tell(self.traffic.lost(link.number))
 
     def add(self, rule: Rule) -> trio.Event:
@@ -146,14 +149,15 @@ class Watch:
         self.rules += 1
         return self._put_off(self.schedule.add(rule, trio.current_time()))
 
-    def heal(self) -> None:
+    async def heal(self) -> None:
         """Nothing fires any more, and what is being done to the way of bytes ends."""
         for number in range(self.rules):
             self.schedule.withdraw(number)
         for way in self.ways.values():
             way.heal()
-        for link in self.links:
+        for link in list(self.links):
             link.edits.clear()
+            await link.end_holes()
             for pump in link.directions(BOTH):
                 pump.release()
 
@@ -179,6 +183,8 @@ class Watch:
             if edit.apply(unit, link.last_acks):
                 link.edits.remove(edit)
         self._put(pump, unit.out)
+        if unit.told is not None and frame.raw in unit.out and not pump.swallowing:
+            link.told.append((pump.taken, unit.told))
         if unit.ack and unit.out:
             link.last_acks = [*link.last_acks, frame.raw][-ACKS_KEPT:]
         done = self._put_off(after, link, pump)
@@ -192,9 +198,14 @@ class Watch:
         if after or piece is not None:
             await done.wait()
 
+    def _settle(self, link: Link) -> None:
+        """Counts the acknowledgements that the client has of a connection by now."""
+        for ack in link.heard():
+            self.traffic.ack_heard(link.number, ack)
+
     def _put(self, pump: Pump, out: list[bytes]) -> None:
         if pump.swallowing:
-            pump.swallowed = True
+            pump.swallowed = not pump.shut
             return
         for data in out:
             pump.put(data)
@@ -226,6 +237,8 @@ class Watch:
 
     async def _see_ack(self, link: Link, unit: Unit, ack: m.AudioAck) -> list[Firing]:
         assert ack.data is not None  # it is told by its having one
+        unit.told = ack
+        self._settle(link)
         start, end = ack.data.byte_range
         self.witness.write(
             j.Ack(
@@ -246,7 +259,7 @@ class Watch:
             return after
         if any(edit.takes(unit) and edit.loses for edit in link.edits):
             return after
-        return after + await self._observe(link, [self.traffic.ack_passes(link.number, ack)])
+        return after + await self._observe(link, [self.traffic.ack_passes(ack)])
 
     async def _observe(self, link: Link, events: Iterable[Event]) -> list[Firing]:
         """Tells events; does what is to be done to the frame at hand, returns what comes after."""

@@ -35,27 +35,18 @@ class HalfClose:
 
 
 class BlackHole:
-    """When its time is over, a connection that has lost something is reset: with a piece missing
-    in the middle it would only be a broken one."""
-
     async def strike(self, aim: Aim) -> None:
         if aim.link is None:
             return
         aim.landed()
         for pump in aim.link.directions(aim.fault.word()):
-            pump.swallowing = True
+            pump.hole_until = max(pump.hole_until, aim.until)
         if math.isfinite(aim.until):
-            aim.scene.background.start_soon(self._end, aim, aim.link)
+            aim.scene.background.start_soon(self._end, aim.until, aim.link)
 
-    async def _end(self, aim: Aim, link: Link) -> None:
-        await trio.sleep_until(aim.until)
-        pumps = link.directions(aim.fault.word())
-        if link.over:
-            return
-        if any(pump.swallowed for pump in pumps):
-            await link.reset()
-        for pump in pumps:
-            pump.swallowing = False
+    async def _end(self, until: float, link: Link) -> None:
+        await trio.sleep_until(until)
+        await link.end_holes(until)
 
 
 class Hold:
