@@ -6,13 +6,20 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import trio
+from sandboxes import dial
 from test_sandbox_http import play, service
+from trio_websocket import ConnectionClosed
 
-from replay.wire.http import ErrorBody
+from replay.audio import wav_data_offset
+from replay.sandbox import server
+from replay.wire import messages as m
+from replay.wire.closing import INTERNAL_ERROR, NORMAL
+from replay.wire.http import ErrorBody, session_token
 
 DEEP = b"[" * 50_000
 
@@ -48,6 +55,72 @@ async def test_a_bug_is_answered(
             assert answer.headers["access-control-allow-origin"] == "*"
         assert lines(caplog) == ["GET /v2/live/some-id: ZeroDivisionError: of all things"] * 2
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_a_bug_in_a_connection_costs_that_connection(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: what nobody foresaw in one websocket closes it with 1011 and is put down with its
+    place, without the token; the session next to it loses no byte, and its own goes on."""
+    async with service() as (client, box):
+        neighbour = (await client.post("/v2/live", json={})).json()
+        mine = (await client.post("/v2/live", json={})).json()
+        token = session_token(mine["url"])
+        audio = bytes(range(256)) * 250
+
+        def broken(_frame: object) -> None:
+            raise ZeroDivisionError(f"of {token}")
+
+        async with dial(neighbour["url"]) as beside:
+            await beside.send_message(audio[:32_000])
+            with monkeypatch.context() as planted:
+                planted.setattr(box.find(mine["id"]).live, "_take", broken)
+                async with dial(mine["url"]) as websocket:
+                    await websocket.send_message(bytes(100))
+                    assert await closed(websocket) == INTERNAL_ERROR
+            (line,) = lines(caplog)
+            assert line.startswith("a websocket connection broke down:\n")
+            assert "in broken\n" in line
+            assert "ZeroDivisionError: of ***" in line
+            assert token not in line
+            async with dial(mine["url"]) as websocket:
+                await websocket.send_message(bytes(100))
+                ack = m.decode(await websocket.get_message())
+                assert isinstance(ack, m.AudioAck)
+            await beside.send_message(audio[32_000:])
+            await beside.send_message(m.STOP_RECORDING)
+            assert await closed(beside) == NORMAL
+        recording = (await client.get(f"/v2/live/{neighbour['id']}/file")).content
+        assert recording[wav_data_offset(recording) :] == audio
+
+
+async def test_a_bug_before_a_request_is_known_costs_that_connection(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: a connection that breaks down before anybody knows what it wants is cut off and put
+    down; the next one is served."""
+
+    def broken(_head: bytes) -> bool:
+        raise ZeroDivisionError
+
+    async with service() as (client, _):
+        with monkeypatch.context() as planted:
+            planted.setattr(server, "_asks_for_websocket", broken)
+            with pytest.raises(httpx.TransportError):
+                await client.get("/health")
+        (line,) = lines(caplog)
+        assert line.startswith("a connection broke down:\n")
+        assert "in broken\n" in line
+        assert (await client.get("/health")).status_code == 200
+
+
+async def closed(websocket: Any) -> int:
+    """The code of the close that comes."""
+    while True:
+        try:
+            await websocket.get_message()
+        except ConnectionClosed as close:
+            return int(close.reason.code)
 
 
 async def test_records_that_went_away(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

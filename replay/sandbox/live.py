@@ -44,8 +44,6 @@ from replay.wire import messages as m
 
 _log = logging.getLogger(__name__)
 
-_INTERNAL_ERROR = 1011
-
 
 class LiveSession(Session):
     """A session that has not ended."""
@@ -95,8 +93,9 @@ class LiveSession(Session):
         if self.stage is Stage.OVER:
             await super().serve(connection)
             return
-        seat = self._take_seat(connection)
+        seat = Seat(connection, self._outbox, self._settings.close_grace)
         try:
+            self._take_seat(seat)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive, seat)
                 nursery.start_soon(self._watch_idle, seat)
@@ -117,13 +116,13 @@ class LiveSession(Session):
         while self._seat:
             await self._changed.wait()
 
-    def _take_seat(self, connection: Connection) -> Seat:
+    def _take_seat(self, seat: Seat) -> None:
         if self._seat:
             self._seat.taken = False
             self._seat.dismiss(closing.SUPERSEDED, "another connection took over")
             self._forget_tentative()
         self._forget_passing()
-        self._seat = seat = Seat(connection, self._outbox, self._settings.close_grace)
+        self._seat = seat
         self._outgoing.connected = True
         self._audio_at = trio.current_time()
         if self.row.first_seen is None:
@@ -137,7 +136,6 @@ class LiveSession(Session):
         if self.stage is Stage.CONCLUDED:
             seat.dismiss(closing.NORMAL, "", flush=True)
         self._changed.set()
-        return seat
 
     def _leave_seat(self, seat: Seat) -> None:
         if self._seat is seat:
@@ -369,7 +367,7 @@ class LiveSession(Session):
         self.stop()
         self._move_on(self.stage)
         if self._seat:
-            self._seat.dismiss(_INTERNAL_ERROR, "the session broke down")
+            self._seat.dismiss(closing.INTERNAL_ERROR, "the session broke down")
 
     async def _hand_over(self) -> None:
         """Wait for the rest to be delivered, or for there being nobody to take it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
+
 import trio
 
 from replay.errors import ConnectionLost
@@ -14,12 +17,15 @@ from replay.wire.http import LIVE_PATH
 #: A frame of the allowed size may come as base64 inside JSON.
 _TEXT_FACTOR = 2
 
+_log = logging.getLogger(__name__)
+
 
 async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = b"") -> None:
     """Serve one websocket connection on `stream` until it is over, and close the stream.
 
     `head`: what was read from it already. The token of the URL decides which session it belongs
-    to; an unknown one is answered with close 4404.
+    to; an unknown one is answered with close 4404. A bug of ours costs this connection, which is
+    closed with 1011, and nobody else.
     """
     settings, share = sandbox.settings, Share(sandbox.pool)
     websocket = ServerWebSocket(
@@ -30,20 +36,37 @@ async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = 
         send_timeout=settings.send_timeout,
     )
     try:
-        with trio.fail_after(settings.handshake_timeout):
-            await websocket.handshake()
-            if websocket.path != LIVE_PATH:
-                await websocket.reject(404)
-                return
-            await websocket.accept()
-        session = sandbox.by_token(websocket.query.get("token", [""])[0])
-        if session:
-            await session.serve(websocket)
-            return
+        await _converse(sandbox, websocket)
+    except* (ConnectionLost, trio.TooSlowError):
+        pass
+    except* Exception as bug:  # noqa: BLE001 - it is told, and must not end all sessions
+        log_bug("a websocket connection broke down", bug, *websocket.query.get("token", ()))
         with trio.move_on_after(settings.close_grace):
-            await websocket.close(closing.NO_SUCH_SESSION, "no session has this token")
-    except (ConnectionLost, trio.TooSlowError):
-        return
+            await websocket.close(closing.INTERNAL_ERROR, "internal error")
     finally:
         share.hold(0)
         await trio.aclose_forcefully(stream)
+
+
+def log_bug(what: str, bug: BaseException, *secrets: str) -> None:
+    """Put down what nobody foresaw and where it came from, without the `secrets`."""
+    told = "".join(traceback.format_exception(bug)).rstrip()
+    for secret in filter(None, secrets):
+        told = told.replace(secret, "***")
+    _log.error("%s:\n%s", what, told)
+
+
+async def _converse(sandbox: Sandbox, websocket: ServerWebSocket) -> None:
+    settings = sandbox.settings
+    with trio.fail_after(settings.handshake_timeout):
+        await websocket.handshake()
+        if websocket.path != LIVE_PATH:
+            await websocket.reject(404)
+            return
+        await websocket.accept()
+    session = sandbox.by_token(websocket.query.get("token", [""])[0])
+    if session:
+        await session.serve(websocket)
+        return
+    with trio.move_on_after(settings.close_grace):
+        await websocket.close(closing.NO_SUCH_SESSION, "no session has this token")

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from replay.errors import MachineError
 from replay.sandbox.app import make_app
 from replay.sandbox.hub import Sandbox
-from replay.sandbox.memory import serve_stream
+from replay.sandbox.memory import log_bug, serve_stream
 from replay.sandbox.patience import PatientStream
 
 _HEAD_BYTES = 1 << 14
@@ -105,6 +105,8 @@ class Front:
         self._streams.add(stream)
         try:
             await self._dispatch(stream)
+        except* Exception as bug:  # noqa: BLE001 - it is told, and must not end all others
+            log_bug("a connection broke down", bug)
         finally:
             self._streams.discard(stream)
             self._visitors.pop(stream, None)
