@@ -18,7 +18,7 @@ from sandboxes import SECOND, words
 
 from replay.audio import HEADER_BYTES
 from replay.client import LiveSession, open_session
-from replay.sandbox.process import Ready
+from replay.sandbox.program import Ready
 from replay.sandbox.recognizers.scripted import Script
 from replay.sandbox.register import SqliteRegister
 from replay.transport.http import open_service

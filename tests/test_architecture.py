@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import replay
+import replay.sandbox
 from replay.wire import http
 from replay.wire import messages as m
 
@@ -226,6 +227,8 @@ def test_importing_the_package_loads_nothing() -> None:
     """`import replay` costs nothing until a name is used."""
     assert loaded_by("import replay") == set()
     assert "trio" in loaded_by("import replay; replay.open_session")
+    assert loaded_by("import replay.sandbox") == set()
+    assert loaded_by("from replay.sandbox import sandbox_process_sync") == {"msgspec"}
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -243,10 +246,13 @@ except SystemExit as done:
 
 
 def test_every_public_name_is_there() -> None:
-    """What the package promises can be had, and nothing else pretends to be."""
-    for name in replay.__all__:
-        assert getattr(replay, name) is not None
-        assert name in dir(replay)
+    """What the packages promise can be had, and nothing else pretends to be."""
+    for package in (replay, replay.sandbox):
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+            assert name in dir(package)
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        replay.sandbox.nothing_like_it  # noqa: B018
     assert {"open_session", "open_service", "LiveSession", "Policy", "Ticket"} < set(replay.__all__)
     assert replay.messages is m
     with pytest.raises(AttributeError, match="nothing_like_it"):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import httpx
 import pytest
 from recordings import FIXTURES
 
@@ -59,7 +60,7 @@ def test_its_targets_and_links_exist() -> None:
 
 def test_its_example_runs(tmp_path: Path) -> None:
     """The program in it transcribes a recording through a sandbox that says a script."""
-    (example,) = blocks("python")
+    example = next(block for block in blocks("python") if "open_session" in block)
     program = tmp_path / "example.py"
     program.write_text(example)
     sandbox = subprocess.Popen(
@@ -86,3 +87,15 @@ def test_its_example_runs(tmp_path: Path) -> None:
     assert done.stderr == ""
     said = (FIXTURES / "good-morning.txt").read_text().strip()
     assert done.stdout.splitlines()[-1] == said
+
+
+def test_its_sandbox_runs() -> None:
+    """The few lines in it that start a sandbox do, and leave none behind."""
+    example = next(block for block in blocks("python") if "sandbox_process_sync" in block)
+    done = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+\n", done.stdout)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(done.stdout.strip(), trust_env=False)

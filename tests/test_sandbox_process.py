@@ -19,7 +19,7 @@ from test_sandbox_recognizers import SPEECH
 from trio_websocket import ConnectionClosed
 
 from replay.errors import MachineError
-from replay.sandbox.process import sandbox_process
+from replay.sandbox import sandbox_process
 
 AGENTS = Path(__file__).parent / "agents"
 SANDBOX = [sys.executable, "-m", "replay", "sandbox"]

@@ -324,7 +324,7 @@ def _announce(url: str, recognizer: str, defects: list[str]) -> None:
     """
     import msgspec
 
-    from replay.sandbox.process import Ready
+    from replay.sandbox.program import Ready
 
     ready = Ready(
         url=url, pid=os.getpid(), recognizer=recognizer, version=__version__, defects=defects

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import msgspec
 import trio
 
-from replay.errors import MachineError
+from replay.sandbox import program
+from replay.sandbox.program import Ready
 from replay.sandbox.scratch import scratch_directory
 from replay.tasks import end_process
-
-_READY_SECONDS = 60.0
-_END_SECONDS = 3.0
-
-
-class Ready(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The line that a sandbox writes to standard output when it can be used.
-
-    `defects`: those that were planted, as they were asked for; left out when there are none.
-    """
-
-    url: str
-    pid: int
-    recognizer: str
-    version: str
-    defects: list[str] = []
 
 
 @asynccontextmanager
@@ -79,9 +62,8 @@ class SandboxProcess:
             MachineError: it did not start.
         """
         port = urlsplit(self.url).port or 0
-        command = [sys.executable, "-m", "replay", "sandbox", "--port", str(port), "--until-eof"]
         self._process = await trio.lowlevel.open_process(
-            [*command, *self._args],
+            program.command(port, self._args),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # A Ctrl-C in the terminal is for this process alone: the session has yet to end.
@@ -105,18 +87,16 @@ class SandboxProcess:
 async def _ready(process: trio.Process) -> Ready:
     assert process.stdout is not None
     line = b""
-    with trio.move_on_after(_READY_SECONDS):
+    with trio.move_on_after(program.READY_SECONDS):
         while not line.endswith(b"\n") and (data := await process.stdout.receive_some()):
             line += data
-    if not line.endswith(b"\n"):
-        raise MachineError("the sandbox did not start; see above for its reason")
-    return msgspec.json.decode(line, type=Ready)
+    return program.ready(line)
 
 
 async def _end(process: trio.Process) -> None:
     """End the child, gently first; shielded, since this is what a cancelled caller owes."""
     with trio.CancelScope(shield=True):
-        await end_process(process, _END_SECONDS)
+        await end_process(process, program.END_SECONDS)
         for pipe in (process.stdin, process.stdout):
             if pipe:
                 await pipe.aclose()

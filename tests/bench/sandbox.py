@@ -30,7 +30,7 @@ import msgspec
 import psutil
 import trio
 
-from replay.sandbox.process import Ready
+from replay.sandbox.program import Ready
 from replay.sandbox.recognizers.scripted import Script, ScriptWord
 
 CHUNK_SECONDS = 0.1
