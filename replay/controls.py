@@ -61,7 +61,14 @@ def with_controls(
         if not 1 <= int(text) <= _MOST:
             raise UsageError(f"{text} control runs: ask for 1 to {_MOST}")
         for number in range(1, int(text) + 1):
-            calm = replace(options, plan=Plan(), chaos=None, controls=(), out=_out(options, number))
+            calm = replace(
+                options,
+                plan=Plan(),
+                chaos=None,
+                controls=(),
+                callback=False,
+                out=_out(options, number),
+            )
             view = make_view(f"control {number} of {text}")
             found.append(control_of(trio.run(partial(run, calm, view))))
     return replace(options, controls=tuple(found))

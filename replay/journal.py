@@ -254,6 +254,13 @@ class Received(Entry, tag="message"):
     text: str = ""
 
 
+class CallbackReceived(Entry, tag="callback"):
+    """A callback was posted to the run's receiver; `text` holds what is not JSON."""
+
+    body: Raw | UnsetType = UNSET
+    text: str = ""
+
+
 class Ended(Entry, tag="ended"):
     """The session is over for the client.
 
@@ -384,6 +391,7 @@ AnyEntry = (
     | StopSent
     | Ack
     | Received
+    | CallbackReceived
     | Ended
     | Http
     | Result

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from msgspec import Struct
 
+from replay import callbacks
 from replay import words as word_times
 from replay.journal import Ended, StopSent
 from replay.statistics import RULE, Distribution, Floats, distribution, milliseconds
@@ -75,6 +76,7 @@ class Latency(Struct, kw_only=True):
     words_used: float | None
     negative: int
     negatives: list[Negative]
+    callback: callbacks.Callbacks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,14 @@ def measure(
         words_used=None if words.used is None else round(words.used, 4),
         negative=len(negatives),
         negatives=negatives[:_LISTED],
+        callback=callbacks.measure(timeline, _spoken(timeline, utterances, ends)),
     )
+
+
+def _spoken(timeline: Timeline, utterances: Utterances, ends: Ends) -> dict[str, float]:
+    """When the plan had each utterance spoken, in ns, by its id."""
+    names = [each.id for each, _ in utterances.finished]
+    return dict(zip(names, timeline.due(ends.end).tolist(), strict=True))
 
 
 def _undisturbed(

@@ -24,12 +24,17 @@ _ENCODINGS = dict(zip(("PCM", "ALAW", "ULAW"), ENCODINGS, strict=True))
 _MESSAGES = {"receive_partial_transcripts": True, "receive_lifecycle_events": True}
 
 
-def facts(source: SourceSpec, policy: Policy, target: Target) -> dict[str, Any]:
-    """`Header.options` of a run: `policy`, `sandbox` (the arguments of one of our own), and
-    `source`, left out for streams, whose addresses may hold secrets, and which never come again."""
+def facts(
+    source: SourceSpec, policy: Policy, target: Target, *, callback: bool = False
+) -> dict[str, Any]:
+    """`Header.options` of a run: `policy`, `sandbox` (the arguments of one of our own), `callback`
+    where callbacks were received, and `source`, left out for streams, whose addresses may hold
+    secrets, and which never come again."""
     kept: dict[str, Any] = {"policy": asdict(policy)}
     if target.kind == "sandbox":
         kept["sandbox"] = list(target.sandbox)
+    if callback:
+        kept["callback"] = True
     if "://" not in source.location and source.location != "-":
         kept["source"] = {
             name: getattr(source, name)
@@ -41,6 +46,11 @@ def facts(source: SourceSpec, policy: Policy, target: Target) -> dict[str, Any]:
 def policy_of(header: j.Header) -> Policy:
     """How the run's client behaved; as by default where the journal does not say."""
     return msgspec.convert(header.options.get("policy", {}), Policy)
+
+
+def callback_of(header: j.Header) -> bool:
+    """Whether the run received callbacks."""
+    return bool(header.options.get("callback"))
 
 
 def sandbox_of(header: j.Header) -> tuple[str, ...]:
@@ -127,6 +137,8 @@ def _manner(header: j.Header) -> Iterator[str]:
     for name in ("ack_timeout", "connect_timeout", "give_up_after", "end_timeout"):
         if getattr(policy, name) != getattr(usual, name):
             yield from (f"--{name.replace('_', '-')}", _duration(getattr(policy, name)))
+    if callback_of(header):
+        yield "--callback"
     if header.seed:
         yield from ("--seed", str(header.seed))
 

@@ -21,6 +21,7 @@ from msgspec import structs
 from replay import __version__
 from replay import journal as j
 from replay.audio import NS, AudioFormat
+from replay.calling import open_calls
 from replay.client import Ticket, open_session
 from replay.errors import Interrupted, MachineError, ReplayError, UsageError
 from replay.faults import Plan, chaos
@@ -68,6 +69,7 @@ class RunOptions:
         plan: the faults.
         chaos: more faults, drawn by lot: mild, rough or cruel.
         controls: what undisturbed runs of the same source understood.
+        callback: have callbacks posted to a receiver of the run's own, and measure them.
     """
 
     source: SourceSpec
@@ -86,6 +88,7 @@ class RunOptions:
     plan: Plan = field(default_factory=Plan)
     chaos: str | None = None
     controls: tuple[j.Control, ...] = ()
+    callback: bool = False
 
 
 async def run(options: RunOptions, make_view: Callable[[], View] | None = None) -> Path:
@@ -173,10 +176,11 @@ class _Run:
         options, recorder = self._options, self._recorder
         config = {**options.config, **format_fields(self._source.format)}
         async with (
+            open_calls(recorder, config, wanted=options.callback) as calls,
             self._injected as (service, ticket),
             open_session(
                 service,
-                config,
+                {**config, **calls.fields},
                 ticket=ticket,
                 region=options.region,
                 policy=options.policy,
@@ -190,9 +194,11 @@ class _Run:
             self._player = Player(self._source, session, recorder, options.pace, recorder)
             async with open_flat_nursery() as nursery:
                 nursery.start_soon(self._player.play)
-                async for _ in session:
-                    pass  # the recorder has it already
+                async for message in session:
+                    calls.hear(message)  # the recorder has it already
                 nursery.cancel_scope.cancel()
+            if session.ended is not None and session.ended.outcome in ("complete", "recovered"):
+                await calls.wait()
             if options.fetch_file:
                 await fetch_recording(session, recorder, self._directory / "recorded.wav")
             if options.target.kind == "sandbox":
@@ -238,7 +244,9 @@ class _Run:
                 target=options.target.facts(self._service.base_url, options.region),
                 config=dict(options.config),
                 seed=options.seed,
-                options=facts(options.source, options.policy, options.target),
+                options=facts(
+                    options.source, options.policy, options.target, callback=options.callback
+                ),
             )
         )
         for control in options.controls:

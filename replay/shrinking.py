@@ -23,7 +23,7 @@ from replay.faults import Plan, from_fired, parse_plan, shrink
 from replay.judge import told
 from replay.pace import Phase
 from replay.player import Pace
-from replay.repeating import policy_of, sandbox_of
+from replay.repeating import callback_of, policy_of, sandbox_of
 from replay.run import RunOptions, run
 from replay.rundir import load
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptWord
@@ -232,6 +232,7 @@ def options_of(header: j.Header, api_key: str | None, spin: float) -> RunOptions
         pace=_pace(header, spin=spin),
         policy=policy_of(header),
         seed=header.seed or 0,
+        callback=callback_of(header),
     )
 
 

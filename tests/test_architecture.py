@@ -27,7 +27,9 @@ FLOORS = {
     **dict.fromkeys(
         ("judge", "align", "bytediff", "continuity", "latency", "outages", "pacing"), 1
     ),
-    **dict.fromkeys(("resources", "stability", "statistics", "summary", "timeline"), 1),
+    **dict.fromkeys(
+        ("callbacks", "resources", "stability", "statistics", "summary", "timeline"), 1
+    ),
     **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
@@ -36,7 +38,7 @@ FLOORS = {
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "proxying", "controls", "verify", "report"), 4),
+    **dict.fromkeys(("target", "run", "calling", "proxying", "controls", "verify", "report"), 4),
     "grid": 4,
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.

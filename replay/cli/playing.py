@@ -31,6 +31,7 @@ from replay.session import Policy
 from replay.source import Shape, SourceSpec
 from replay.source.reference import read_reference
 from replay.summary import Summary, summarise
+from replay.transport.http import is_loopback
 from replay.wire.config import ENCODINGS
 
 #: trio wakes up to a millisecond late; so much before each deadline is spun instead.
@@ -126,7 +127,19 @@ def _run_options(source: str, options: dict[str, Any], number: int, count: int) 
         seed=options["seed"],
         plan=plan_from(options),
         chaos=options["chaos"],
+        callback=_callback(options, config),
     )
+
+
+def _callback(options: dict[str, Any], config: dict[str, Any]) -> bool:
+    if not options["callback"]:
+        return False
+    asked = config.get("callback_config")
+    if options["session"] is not None or (isinstance(asked, dict) and "url" in asked):
+        raise UsageError("--callback has callbacks of its own: no --session, no other URL")
+    if options["target"] != "sandbox" and not is_loopback(options["target"]):
+        raise UsageError("--callback needs a target on this machine, which can reach its receiver")
+    return True
 
 
 def _source_spec(source: str, options: dict[str, Any]) -> SourceSpec:

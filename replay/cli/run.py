@@ -96,6 +96,11 @@ from replay.cli.types import DURATION, SPEED
     metavar="TEXT",
     help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
 )
+@click.option(
+    "--callback",
+    is_flag=True,
+    help="Ask for callbacks too, receive them, and tell how far behind the websocket they are.",
+)
 @click.option("--no-file", is_flag=True, help="Do not fetch the service's recording.")
 @click.option("--seed", type=int, default=0, help="Of the back-off times, and of the faults.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run's directory.")

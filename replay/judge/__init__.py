@@ -1,7 +1,7 @@
 """The judge: every invariant of a session, held against its journal. Pure.
 
 `case`: what is judged, and the answers. `acks`, `sound`, `told`, `text`, `recovery`, `footprint`,
-`sessions`, `vacuity`: the invariants. `doing`: what our own faults did. `herd`: one of
+`sessions`, `posted`, `vacuity`: the invariants. `doing`: what our own faults did. `herd`: one of
 them, over many sessions. `meant`: what a client that is not ours meant to say.
 """
 

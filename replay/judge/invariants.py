@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from replay import journal
 from replay.continuity import Finding
-from replay.judge import acks, footprint, recovery, sessions, sound, text, vacuity
+from replay.judge import acks, footprint, posted, recovery, sessions, sound, text, vacuity
 from replay.judge.case import Case, Check, Outcome
 from replay.judge.doing import Doings
 
@@ -131,6 +131,12 @@ INVARIANTS = (
         sessions.e2,
     ),
     Invariant(
+        "C1",
+        "Every callback that was asked for comes, and in the order of the websocket.",
+        "callbacks to the run's own receiver",
+        posted.c1,
+    ),
+    Invariant(
         "V1",
         "Every fault that was asked for fired at its moment, and was felt.",
         "faults",
@@ -175,7 +181,7 @@ def _excuse(case: Case, invariant: str) -> Callable[[Finding], bool]:
     match invariant:
         case "A3":
             return Doings(case).__contains__
-        case "E1":
+        case "E1" | "C1":
             return lambda finding: sessions.spoilt_by_us(case, finding)
         case _:
             return lambda _: False

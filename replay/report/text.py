@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from replay.callbacks import Callbacks
 from replay.report.fitting import Facts, Figures
 from replay.statistics import Distribution
 from replay.summary import Summary
@@ -72,13 +73,7 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"pacing.{name}: {_plain(getattr(summary.pacing, name))}"
     yield f"pacing.lateness_ms: {_figures(summary.pacing.lateness_ms)}"
     yield f"pacing.drift_ppm: {_plain(summary.pacing.drift_ppm)}"
-    for origin, latencies in _origins(summary):
-        for name in _MEASURES:
-            yield f"latency.{origin}.{name}: {_figures(getattr(latencies, name))}"
-    yield f"latency.end_of_session_ms: {_plain(summary.latency.end_of_session_ms)}"
-    yield f"latency.reference: {summary.latency.reference}"
-    yield f"latency.words_used: {_plain(summary.latency.words_used)}"
-    yield f"latency.negative: {summary.latency.negative}"
+    yield from _latency_lines(summary)
     for name in ("unstable_partial_word_ratio", "erasure"):
         yield f"stability.{name}: {_plain(getattr(summary.stability, name))}"
     for name, value in msgspec.structs.asdict(summary.audio).items():
@@ -99,6 +94,21 @@ def lines(summary: Summary) -> Iterator[str]:
     for name in ("finals", "words", "lost", "duplicated", "changed", "wer"):
         yield f"transcript.{name}: {_plain(getattr(summary.transcript, name))}"
     yield f"transcript.text: {summary.transcript.text}"
+
+
+def _latency_lines(summary: Summary) -> Iterator[str]:
+    for origin, latencies in _origins(summary):
+        for name in _MEASURES:
+            yield f"latency.{origin}.{name}: {_figures(getattr(latencies, name))}"
+    if (posted := summary.latency.callback) is not None:
+        for name in ("final", "behind"):
+            yield f"latency.callback.{name}: {_figures(getattr(posted, name))}"
+        for name in ("count", "missing", "duplicated", "out_of_order"):
+            yield f"latency.callback.{name}: {getattr(posted, name)}"
+    yield f"latency.end_of_session_ms: {_plain(summary.latency.end_of_session_ms)}"
+    yield f"latency.reference: {summary.latency.reference}"
+    yield f"latency.words_used: {_plain(summary.latency.words_used)}"
+    yield f"latency.negative: {summary.latency.negative}"
 
 
 def render(summary: Summary) -> RenderableType:
@@ -170,6 +180,8 @@ def _below(summary: Summary) -> RenderableType:
     if calm is not None and calm.word_final.n:
         figures = f"word final p50 {_ms(calm.word_final.p50)}, max {_ms(calm.word_final.max)} ms"
         facts.add("apart from outages", figures)
+    if words.callback is not None:
+        facts.add("callbacks", _callbacks(words.callback))
     if words.end_of_session_ms is not None:
         facts.add("end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
     if stable.erasure is not None:
@@ -191,6 +203,15 @@ def _below(summary: Summary) -> RenderableType:
             f"{_share(summary.resources.cpu_share)} of a core",
         )
     return facts
+
+
+def _callbacks(posted: Callbacks) -> str:
+    text = f"{posted.count}, p50 {_ms(posted.behind.p50)}, max {_ms(posted.behind.max)} ms behind"
+    text += f" the websocket, final p50 {_ms(posted.final.p50)} ms"
+    for name in ("missing", "duplicated", "out_of_order"):
+        if count := getattr(posted, name):
+            text += f"; {count} {name.replace('_', ' ')}"
+    return text
 
 
 def _pacing(summary: Summary) -> str:

@@ -159,9 +159,9 @@ class Mail:
         wants = self._wants
         if self._callbacks and isinstance(wants, CallbackConfig) and wanted(message, wants):
             body = posting.callback_body(self._id, message)
-            self._callbacks.put(_key(message), body, passing=_passing(message))
+            self._callbacks.put(posting.once(message), body, passing=_passing(message))
         if self._webhooks is not None and posting.is_hook(message):
-            self._webhooks.put(_key(message), posting.webhook_body(self._id, message))
+            self._webhooks.put(posting.once(message), posting.webhook_body(self._id, message))
 
     async def run(self) -> None:
         """Deliver until there is nothing more to come and to deliver, or time is up."""
@@ -178,18 +178,6 @@ class Mail:
         """The session is deleted."""
         for courier in self._couriers:
             courier.cancel()
-
-
-def _key(message: m.Message) -> str:
-    """What says that two messages tell the same, for those that come once in a session."""
-    match message:
-        case m.Transcript(data=m.TranscriptData(is_final=True, id=name)):
-            return f"{m.message_type(message)} {name}"
-        case m.Transcript() | m.AudioAck() | m.StopAck() | m.SpeechStart() | m.SpeechEnd():
-            return ""
-        case m.Translation() | m.NamedEntities() | m.Sentiment() | m.ServiceMessage():
-            return ""
-    return m.message_type(message)
 
 
 def _passing(message: m.Message) -> bool:

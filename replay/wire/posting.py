@@ -25,6 +25,23 @@ def event_of(message: m.Message) -> str:
     return _PREFIX + m.message_type(message)
 
 
+def once(message: m.Message) -> str:
+    """What says that two messages tell the same, for those that come once in a session, else ""."""
+    match message:
+        case m.Transcript(data=m.TranscriptData(is_final=True, id=name)):
+            return f"{m.message_type(message)} {name}"
+        case m.Transcript() | m.AudioAck() | m.StopAck() | m.SpeechStart() | m.SpeechEnd():
+            return ""
+        case m.Translation() | m.NamedEntities() | m.Sentiment() | m.ServiceMessage():
+            return ""
+    return m.message_type(message)
+
+
+def lifecycle() -> tuple[str, ...]:
+    """`once` of every message that webhooks tell of: each session has them all."""
+    return tuple(m.message_type(each) for each in _LIFECYCLE)
+
+
 def callback_body(session_id: str, message: m.Message) -> bytes:
     payload = Raw(m.encode(message).encode())
     post = Post(id=session_id, event=event_of(message), payload=payload)
