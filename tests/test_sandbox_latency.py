@@ -23,6 +23,7 @@ from replay.wire import messages as m
             Latency(partial=Spread(0.12, 0.03), final=Spread(0.3, 0.05), ack=Spread(0.005)),
         ),
         ("final=300ms+-50ms", Latency(final=Spread(0.3, 0.05))),
+        ("post=1500ms", Latency(post=Spread(1.5))),
         (" ack = 1s +/- 1s , PARTIAL=0", Latency(ack=Spread(1, 1))),
     ],
 )
@@ -34,7 +35,7 @@ def test_it_is_read(text: str, expected: Latency) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "at"),
     [
-        ("partial=120ms,finals=1s", "'finals' is none of partial, final, ack", 14),
+        ("partial=120ms,finals=1s", "'finals' is none of partial, final, ack, post", 14),
         ("partial=12x", "'12x' is no duration", 8),
         ("final=300ms± 5z", "no duration", 13),
         ("final=300ms±400ms", "more than what it is around", 12),
@@ -79,7 +80,7 @@ async def story(seconds: float = 3.0, latency: Latency | None = None, **settings
     latency = latency or Latency()
     recognizer = scripted(partial=latency.partial, final=latency.final)
     async with (
-        sandbox(recognizer, ack=latency.ack, **settings) as box,
+        sandbox(recognizer, ack=latency.ack, post=latency.post, **settings) as box,
         trio.open_nursery() as nursery,
     ):
         client = await join(nursery, box.init({**ALL, "endpointing": 0.3}))
@@ -130,6 +131,15 @@ async def test_the_end_waits_for_late_acks(autojump_clock: trio.testing.MockCloc
     kinds = client.kinds()
     assert kinds.index("stop_recording") < kinds.index("post_final_transcript")
     assert client.closed == (1000, "")
+
+
+async def test_post_processing_takes_exactly_so_long(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """From the last final to the result; the stop is acknowledged before."""
+    client = await story(2.0, parse("final=300ms,post=1500ms"))
+    assert times(client, m.StopAck) == [2.0]
+    assert times(client, m.PostFinalTranscript) == [3.5]
 
 
 @pytest.mark.parametrize("commit", ["receipt", "ack"])

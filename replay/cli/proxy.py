@@ -12,6 +12,7 @@ import click
 from replay.cli.faults import fault_options
 from replay.cli.options import target_options
 from replay.cli.types import DURATION, Parsed
+from replay.errors import UsageError
 
 if TYPE_CHECKING:
     from replay.faults import Plan
@@ -57,6 +58,13 @@ def _address(text: str) -> tuple[str, int]:
 )
 @click.option("--seed", type=int, default=0, help="Of the faults.")
 @click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
+@click.option(
+    "--sandbox-option",
+    "sandbox_options",
+    multiple=True,
+    metavar="TEXT",
+    help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
+)
 @click.option(
     "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
 )
@@ -106,7 +114,9 @@ def _target(options: dict[str, Any]) -> Any:
     for name in ("recognizer", "script"):
         if options[name] is not None:
             arguments += [f"--{name}", str(options[name])]
-    return target_from(options, tuple(arguments))
+    if options["sandbox_options"] and options["target"] != "sandbox":
+        raise UsageError(f"--sandbox-option is for the sandbox, the target is {options['target']}")
+    return target_from(options, (*arguments, *options["sandbox_options"]))
 
 
 def _plan(options: dict[str, Any]) -> Plan:

@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     "--latency",
     type=LATENCY,
     metavar="KIND=TIME[±TIME],…",
-    help="How long answers take, such as partial=120ms±30ms,final=300ms±50ms,ack=5ms: every time "
-    "within ± is as likely; +- does as well. Transcripts: scripted only. [default: none]",
+    help="How long answers take, such as partial=120ms±30ms,final=300ms±50ms,ack=5ms,post=1s: "
+    "every time within ± is as likely; +- does as well. post is from the last final to the result. "
+    "Transcripts: scripted only. [default: none]",
 )
 @click.option(
     "--flicker",
@@ -177,11 +178,12 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         UsageError: a defect that there is not, a file of a secret that cannot be read, or two keys.
     """
     from replay.sandbox.defects import planted
-    from replay.sandbox.latency import AT_ONCE
+    from replay.sandbox.latency import Latency
     from replay.sandbox.settings import Settings
 
     if options["key"] and options["api_key_file"]:
         raise UsageError("--api-key and --api-key-file both name the key: give one of them")
+    latency: Latency = options["latency"] or Latency()
     return Settings(
         data=options["data"],
         api_key=api_key(options["api_key_file"], options["key"]),
@@ -196,7 +198,8 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         commit=options["commit"],
         defects=tuple(planted(text) for text in options["defects"]),
         mail=mail_from(options),
-        ack=options["latency"].ack if options["latency"] else AT_ONCE,
+        ack=latency.ack,
+        post=latency.post,
         seed=options["seed"],
     )
 
@@ -253,7 +256,7 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
     if name != "scripted" and (manner.partial or manner.final):
         raise UsageError(
             f"--latency partial and final are for the recogniser scripted: {name} takes as long "
-            "as it takes; give --script FILE, or --latency ack alone"
+            "as it takes; give --script FILE, or --latency ack and post alone"
         )
     return recognizers.make(name, script=options["script"], manner=manner)
 

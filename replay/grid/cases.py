@@ -14,6 +14,10 @@ SPEECH_SECONDS = 5.5
 #: Speech after an outage, so that the stop does not fall into it.
 _AFTER = 4.0
 
+#: The group of the cases in which the end of the session is disturbed, and for how long the service
+#: is busy with its post-processing there: a client is back before it is over.
+_ENDING = "The end"
+_POST = "--latency=post=1500ms"
 #: The group of the cases in which the opening of the session is disturbed.
 OPENING = "Opening"
 
@@ -40,6 +44,11 @@ class GridCase:
     ends: Ends = "complete"
     seconds: float = SPEECH_SECONDS
     longest: float | None = None
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """Options of the sandbox."""
+        return (_POST,) if self.group == _ENDING else ()
 
     def outage(self, seconds: float) -> GridCase:
         """The case of one outage among those that are looked for."""
@@ -114,7 +123,7 @@ CASES: tuple[GridCase, ...] = (
         ("short-lived", "reset @ conn + 250ms x5", "Five connections live for 250 ms each."),
     ),
     *_group(
-        "The end",
+        _ENDING,
         ("stop-sent", "reset @ stop.sent", "Cut when the stop was sent."),
         ("stop-acked", "reset @ stop.acked", "Cut when the stop was acknowledged."),
         (

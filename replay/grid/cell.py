@@ -131,6 +131,7 @@ def _proxy_command(
     script = str(material.names(wav.parent, case.seconds).words)
     return [
         *("proxy", "--target", "sandbox", "--script", script),
+        *(f"--sandbox-option={option}" for option in case.sandbox),
         *("--journal", str(place / _SESSIONS)),
         *faults,
         "--",

@@ -8,7 +8,7 @@ from random import Random
 
 from replay.units import duration
 
-KINDS = ("partial", "final", "ack")
+KINDS = ("partial", "final", "ack", "post")
 _PLUS_MINUS = re.compile(r"±|\+/?-")
 
 
@@ -37,11 +37,13 @@ class Latency:
     Attributes:
         partial, final: from the audio that completes a transcript to the transcript.
         ack: from a message of the client to its acknowledgement.
+        post: from the last final to the result, as a service takes for its post-processing.
     """
 
     partial: Spread = AT_ONCE
     final: Spread = AT_ONCE
     ack: Spread = AT_ONCE
+    post: Spread = AT_ONCE
 
 
 def parse(text: str) -> Latency:

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
+from random import Random
 
 import trio
 
@@ -291,6 +292,7 @@ class LiveSession(Session):
                     nursery.start_soon(self._tell)
                     await self._listen()
                 await self._acks.settled()
+                await trio.sleep(self._settings.post.draw(Random(f"{self._settings.seed}/post")))  # noqa: S311
                 self._conclude()
             self._tell_result()
         except* ReplayError as group:

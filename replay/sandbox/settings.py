@@ -53,7 +53,8 @@ class Settings:
     request_timeout: how long a client may take for the body of its request.
     mail: callbacks and webhooks.
     ack: how long acknowledgements take.
-    seed: of what `ack` draws.
+    post: how long it takes from the last final to the result.
+    seed: of what `ack` and `post` draw.
     """
 
     data: Path | None = None
@@ -81,4 +82,5 @@ class Settings:
     request_timeout: float = 30.0
     mail: MailSettings = field(default_factory=MailSettings)
     ack: Spread = AT_ONCE
+    post: Spread = AT_ONCE
     seed: int = 0
