@@ -136,10 +136,32 @@ async def test_the_end_waits_for_late_acks(autojump_clock: trio.testing.MockCloc
 async def test_post_processing_takes_exactly_so_long(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """From the last final to the result; the stop is acknowledged before."""
+    """Before its first and before its last message; the stop is acknowledged before."""
     client = await story(2.0, parse("final=300ms,post=1500ms"))
     assert times(client, m.StopAck) == [2.0]
-    assert times(client, m.PostFinalTranscript) == [3.5]
+    assert times(client, m.PostTranscript) == [3.5]
+    assert times(client, m.PostFinalTranscript) == [5.0]
+
+
+async def test_who_comes_back_meanwhile_hears_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A connection lost between two results is repaired, and closed after the last of them."""
+    async with (
+        sandbox(scripted(), post=Spread(1.5)) as box,
+        trio.open_nursery() as nursery,
+    ):
+        entry = box.init(ALL)
+        client = await join(nursery, entry)
+        await speak(client, 2.0)
+        await client.stop()
+        await trio.sleep(2.0)
+        client.hang_up()
+        again = await join(nursery, entry)
+        await trio.sleep(60)
+    assert client.kinds()[-1] == "post_transcript"
+    assert again.kinds() == ["post_final_transcript", "end_session"]
+    assert again.closed == (1000, "")
 
 
 @pytest.mark.parametrize("commit", ["receipt", "ack"])

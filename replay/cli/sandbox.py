@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     type=LATENCY,
     metavar="KIND=TIME[±TIME],…",
     help="How long answers take, such as partial=120ms±30ms,final=300ms±50ms,ack=5ms,post=1s: "
-    "every time within ± is as likely; +- does as well. post is from the last final to the result. "
+    "every time within ± is as likely; +- does as well. post is before each result. "
     "Transcripts: scripted only. [default: none]",
 )
 @click.option(

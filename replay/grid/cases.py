@@ -14,8 +14,8 @@ SPEECH_SECONDS = 5.5
 #: Speech after an outage, so that the stop does not fall into it.
 _AFTER = 4.0
 
-#: The group of the cases in which the end of the session is disturbed, and for how long the service
-#: is busy with its post-processing there: a client is back before it is over.
+#: The group of the cases in which the end of the session is disturbed, and how long the service
+#: takes there for each result: a client is back before the last.
 _ENDING = "The end"
 _POST = "--latency=post=1500ms"
 #: The group of the cases in which the opening of the session is disturbed.

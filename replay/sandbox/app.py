@@ -132,6 +132,12 @@ class _Routes:
         answer: dict[str, Any] = {"health": "OK"}
         if planted := self._sandbox.settings.defects:
             answer["defects"] = [each.text for each in planted]
+        if load := self._sandbox.recognizer.load:
+            answer["load"] = {
+                "sessions": self._sandbox.listening,
+                "behind_seconds": round(self._sandbox.behind, 3),
+                "partials": "thinned" if load.is_thinned(trio.current_time()) else "all",
+            }
         return _json(answer)
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002

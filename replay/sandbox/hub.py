@@ -237,6 +237,17 @@ class Sandbox:
             raise ApiError(404, "Not found")
         return entry
 
+    @property
+    def listening(self) -> int:
+        """Sessions whose audio is being heard."""
+        heard = (Stage.OPEN, Stage.STOPPED)
+        return sum(entry.live.stage in heard for entry in self._entries.values())
+
+    @property
+    def behind(self) -> float:
+        """Seconds of audio that wait for recognition, where most do."""
+        return max((entry.live.behind for entry in self._entries.values()), default=0.0)
+
     def newest_first(self) -> Iterator[Entry]:
         return reversed(self._entries.values())
 

@@ -37,7 +37,7 @@ class Latency:
     Attributes:
         partial, final: from the audio that completes a transcript to the transcript.
         ack: from a message of the client to its acknowledgement.
-        post: from the last final to the result, as a service takes for its post-processing.
+        post: before `post_transcript`, and again before `post_final_transcript`.
     """
 
     partial: Spread = AT_ONCE

@@ -84,8 +84,13 @@ class LiveSession(Session):
         self._changed = Signal()  # somebody came or went, or the stage moved on
         self._more = Signal()  # there is more to hear, or the stage moved on
         self._heard = Signal()  # there is less to hear, or the stage moved on
+        self._told = False  # everything has been said
         self._audio_at = 0.0
         self._pausing = False  # no audio comes because none is read
+
+    @property
+    def behind(self) -> float:
+        return 0.0 if self.stage in (Stage.CONCLUDED, Stage.OVER) else self._listening.behind
 
     # ------------------------------------------------------------------ one connection
 
@@ -134,7 +139,7 @@ class LiveSession(Session):
             self._flaws.come_back(self._intake.received, self.store.seconds)
         if self.stage is Stage.WAITING:
             self._move_on(Stage.OPEN)
-        if self.stage is Stage.CONCLUDED:
+        if self._told:
             seat.dismiss(closing.NORMAL, "", flush=True)
         self._changed.set()
 
@@ -292,9 +297,8 @@ class LiveSession(Session):
                     nursery.start_soon(self._tell)
                     await self._listen()
                 await self._acks.settled()
-                await trio.sleep(self._settings.post.draw(Random(f"{self._settings.seed}/post")))  # noqa: S311
                 self._conclude()
-            self._tell_result()
+            await self._tell_result()
         except* ReplayError as group:
             self._break_down(group)
         await self._hand_over()
@@ -343,11 +347,19 @@ class LiveSession(Session):
         self.stage = Stage.CONCLUDED
         self._save()
 
-    def _tell_result(self) -> None:
+    async def _tell_result(self) -> None:
+        """Tell the last messages; those of the post-processing take the time they were given."""
         assert self.row.result is not None
+        rng = Random(f"{self._settings.seed}/post")  # noqa: S311
         text = result.fitting(result.transcription(self.store.utterances()))
         for message in result.last_messages(text, self.row.result):
+            if (
+                isinstance(message, m.PostTranscript | m.PostFinalTranscript)
+                and self._settings.post
+            ):
+                await trio.sleep(self._settings.post.draw(rng))
             self._outgoing.put_once(message)
+        self._told = True
         if self._seat and not self._seat.dismissed:
             self._seat.dismiss(closing.NORMAL, "", flush=True)
 

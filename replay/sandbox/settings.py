@@ -53,7 +53,7 @@ class Settings:
     request_timeout: how long a client may take for the body of its request.
     mail: callbacks and webhooks.
     ack: how long acknowledgements take.
-    post: how long it takes from the last final to the result.
+    post: how long the post-processing takes, before its first and before its last message.
     seed: of what `ack` and `post` draw.
     """
 

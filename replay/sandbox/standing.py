@@ -61,6 +61,11 @@ class Session:
         self._now = now
 
     @property
+    def behind(self) -> float:
+        """Seconds of its audio that wait for recognition."""
+        return 0.0
+
+    @property
     def result(self) -> ResultMetadata | None:
         """What it came to, without its text; None before the end."""
         return self.row.result

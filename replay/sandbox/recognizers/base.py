@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.errors import ReplayError
+from replay.sandbox.recognizers.load import Load
 from replay.wire.messages import Utterance
 
 Samples = npt.NDArray[np.float32]
@@ -122,6 +123,11 @@ class Recognizer(Protocol):
     @property
     def wants_audio(self) -> bool:
         """False when the passing of time is all it needs."""
+        ...
+
+    @property
+    def load(self) -> Load | None:
+        """How busy it is; None where it is never too busy."""
         ...
 
     async def prepare(self) -> None:

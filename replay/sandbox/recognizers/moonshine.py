@@ -31,6 +31,7 @@ from replay.sandbox.recognizers.base import (
     Stream,
     StreamSettings,
 )
+from replay.sandbox.recognizers.load import Load
 from replay.sandbox.recognizers.voice import (
     FRAME_SAMPLES,
     FRAME_SECONDS,
@@ -45,8 +46,6 @@ _CONFIDENCE = 0.9
 _LEAD_FRAMES = 10
 #: A partial transcript for every so much new speech, seconds.
 _PARTIAL_EVERY = 0.5
-#: No partial transcripts while more audio than this waits, seconds.
-_PARTIALS_BEHIND = 1.0
 #: Shorter speech is a breath or a click, out of which the model makes words; frames.
 _LEAST_VOICED = 3
 #: The model at times falls into saying one word over and over; this often is no speech.
@@ -102,13 +101,17 @@ class Transcriber:
 
 
 class MoonshineRecognizer:
-    """Attributes: workers: how many transcriptions run at once; each has a model of its own."""
+    """Attributes:
+    workers: how many transcriptions run at once; each has a model of its own.
+    load: how busy they are.
+    """
 
     name = "moonshine"
     wants_audio = True
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or min(4, os.cpu_count() or 1)
+        self.load = Load()
         self._limiter = trio.CapacityLimiter(self.workers)
         self._idle: list[Transcriber] = []
         self._places = trio.Semaphore(self.workers)
@@ -123,7 +126,12 @@ class MoonshineRecognizer:
     @asynccontextmanager
     async def transcriber(self) -> AsyncIterator[Transcriber]:
         """Have a transcriber alone for a while; the first uses load a model each."""
-        async with self._places:
+        self.load.waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self.load.waiting -= 1
+        try:
             if self._idle:
                 mine = self._idle.pop()
             else:
@@ -132,6 +140,8 @@ class MoonshineRecognizer:
                 yield mine
             finally:
                 self._idle.append(mine)
+        finally:
+            self._places.release()
 
     async def transcribe(self, samples: Samples) -> str:
         """The words in `samples`; heard again, a little shifted, when they make no sense."""
@@ -188,9 +198,10 @@ class MoonshineStream:
         for span, samples in ready:
             events += self._final(span, await self._recognizer.transcribe(samples))
         start = self._segmenter.start
-        if start is None or not self._settings.partials or behind > _PARTIALS_BEHIND:
+        if start is None or not self._settings.partials:
             return events
-        if (self._next - max(start, self._partial_at)) * FRAME_SECONDS >= _PARTIAL_EVERY:
+        due = (self._next - max(start, self._partial_at)) * FRAME_SECONDS >= _PARTIAL_EVERY
+        if due and self._recognizer.load.allows_partial(behind, trio.current_time()):
             self._partial_at = self._next
             span = Span(start, self._next, self._next, True)
             text = await self._recognizer.transcribe(self._cut_out(span))
