@@ -75,6 +75,8 @@ def test_every_fault_and_moment_is_judged(text: str) -> None:
         "loseacks(3) @ conn#1",
         "corrupt(json) @ ack#10",
         "hold(down, 1s) @ between(recorded, ack)",
+        "corrupt(type) @ between(recorded, ack)#4",
+        "regressack @ between(recorded, ack)",
     ],
 )
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from replay import journal as j
 from replay.errors import UsageError
-from replay.faults import Plan, parse_plan
+from replay.faults import Plan, chaos, parse_plan
 from replay.sandbox.defects import planted
 from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptWord
@@ -71,6 +71,19 @@ def test_a_simulated_run_under_faults_passes() -> None:
     assert done.timeline.header.clock == "virtual"
     assert done.recorded is not None
     assert done.recorded[: len(done.sent) // 4] == done.sent[: len(done.sent) // 4]
+
+
+@pytest.mark.parametrize(
+    ("seed", "seconds"), [(5, 10.0), (5, 30.0), (1, 30.0), (14, 10.0), (36, 10.0), (139, 10.0)]
+)
+def test_what_chaos_does_to_acknowledgements_is_held_against_nobody(
+    seed: int, seconds: float
+) -> None:
+    """Acknowledgements lost to a moment and to its fault alike, early, late and first of all."""
+    plan = chaos("cruel", seed, seconds)
+    done = simulate(Simulation(seconds=seconds, plan=plan, seed=seed))
+    assert any("between(" in text for text in plan.texts)
+    assert [each.detail for each in done.summarise().findings if each.severity == "error"] == []
 
 
 def test_a_defect_is_found_as_in_a_real_run() -> None:

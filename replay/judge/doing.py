@@ -19,6 +19,9 @@ from replay.timeline import Ints
 
 _NS_PER_MS = 1e6
 
+#: Where a rule found its moment: the rule, the moment, the connection and the frame.
+_Moment = tuple[int, str, object, object]
+
 
 class Doings:
     """Tells which findings about acknowledgements are the doing of a fault."""
@@ -27,14 +30,19 @@ class Doings:
         self._case = case
         self._mine: set[int] = set()
         # A proxy's journal has acknowledgements as the target gave them, before any fault.
+        moments: set[_Moment] = set()
         for fired in [] if case.foreign else case.fired:
             match fired.fault:
                 case "dupack":
                     self._copied(fired, older=False)
                 case "regressack":
                     self._copied(fired, older=True)
-                case _ if lost := _lost_by(fired):
-                    self._torn(fired, lost)
+            moment = _thrown_away(fired)
+            # What else its rule does follows from the same moment, which came once.
+            by_moment = 0 if moment is None or moment in moments else 1
+            moments |= {moment} if moment else set()
+            if lost := by_moment + _lost_by(fired):
+                self._torn(fired, lost)
 
     def __contains__(self, finding: Finding) -> bool:
         """Is it about an acknowledgement that one of the faults made out of line?"""
@@ -48,10 +56,10 @@ class Doings:
         found = np.flatnonzero(about)
         return len(found) > 0 and int(found[-1]) in self._mine
 
-    def _after(self, fired: journal.FaultFired) -> Ints:
+    def _after(self, fired: journal.FaultFired, since: int | None = None) -> Ints:
         """The acknowledgements that came over its connection since, those explained left out."""
-        acks = self._case.timeline.acks
-        found = np.flatnonzero((acks.connection == fired.connection) & (acks.t >= fired.t))
+        acks, t = self._case.timeline.acks, fired.t if since is None else since
+        found = np.flatnonzero((acks.connection == fired.connection) & (acks.t >= t))
         return np.array([i for i in found.tolist() if i not in self._mine], dtype=np.int64)
 
     def _copied(self, fired: journal.FaultFired, *, older: bool) -> None:
@@ -76,6 +84,17 @@ class Doings:
             if top <= int(acks.start[after]) <= top + possible:
                 self._mine.add(after)
 
+    def _moment(self, fired: journal.FaultFired) -> int:
+        """When its moment came, which may have thrown an acknowledgement away well before it: a
+        fault may follow later, or wait for something that it can be done to."""
+        into = _ms(fired, "connection_ms") - _ms(fired, "after_ms")
+        opened = [
+            each.t
+            for each in self._case.timeline.all(journal.Connected)
+            if each.connection == fired.connection and each.connection == fired.at.get("connection")
+        ]
+        return min([fired.t, *(t + round(into * _NS_PER_MS) for t in opened)])
+
     def _torn(self, fired: journal.FaultFired, lost: int) -> None:
         """The first acknowledgement behind a gap no larger than what so many can have told."""
         acks, frames = self._case.timeline.acks, self._case.timeline.frames
@@ -83,7 +102,7 @@ class Doings:
         if not len(sizes):
             return
         most = int(np.convolve(sizes, np.ones(min(lost, len(sizes)), dtype=np.int64)).max())
-        for i in self._after(fired).tolist():
+        for i in self._after(fired, self._moment(fired)).tolist():
             first = not (acks.connection[:i] == fired.connection).any()
             gap = int(acks.start[i]) - int(acks.end[:i].max(initial=0))
             if gap > 0:
@@ -93,10 +112,16 @@ class Doings:
                 return
 
 
+def _thrown_away(fired: journal.FaultFired) -> _Moment | None:
+    """The moment of a fault, if it is one that throws an acknowledgement away."""
+    trigger = str(fired.at.get("trigger", ""))
+    if not trigger.startswith(BETWEEN):
+        return None
+    return fired.rule, trigger, fired.at.get("connection"), fired.at.get("frame")
+
+
 def _lost_by(fired: journal.FaultFired) -> int:
-    """How many acknowledgements a fault threw away, at most."""
-    if str(fired.at.get("trigger", "")).startswith(BETWEEN):
-        return 1
+    """How many acknowledgements a fault itself threw away, at most."""
     if fired.fault == "corrupt":
         return 1
     if fired.fault != "loseacks":
@@ -105,3 +130,8 @@ def _lost_by(fired: journal.FaultFired) -> int:
         return parse_fault(fired.text).number()
     except FaultSyntaxError:
         return 0
+
+
+def _ms(fired: journal.FaultFired, name: str) -> float:
+    value = fired.at.get(name, 0)
+    return value if isinstance(value, int | float) else 0
