@@ -251,7 +251,7 @@ async def test_a_target_that_is_not_there_is_a_bad_gateway() -> None:
         for _ in range(2):
             answer = await client.get(proxy.url + "/v2/live")
             assert answer.status_code == 502
-            assert "does not answer" in answer.json()["message"]
+            assert "the target: cannot connect to 127.0.0.1: " in answer.json()["message"]
 
 
 async def test_a_restart_needs_a_target_of_our_own() -> None:

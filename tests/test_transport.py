@@ -32,7 +32,7 @@ from replay.errors import (
 from replay.recorder import ListRecorder
 from replay.session import Policy
 from replay.target import Target
-from replay.transport.http import _mapped, open_service
+from replay.transport.http import mapped, open_service
 from replay.transport.websocket import WebSocketWire, dial
 from replay.wire.http import redact
 
@@ -581,13 +581,13 @@ async def test_every_exception_of_httpx_is_ours(kind: type[Exception]) -> None:
     Exception.__init__(error, "what happened")
     if issubclass(kind, httpx.RequestError):
         error.request = httpx.Request("POST", "http://h/v2/live")  # type: ignore[attr-defined]
-    with pytest.raises(ReplayError), _mapped("POST /v2/live"):
+    with pytest.raises(ReplayError), mapped("POST /v2/live"):
         raise error
 
 
 async def test_other_exceptions_are_left_alone() -> None:
     """A mistake of our own is not taken for the network's."""
-    with pytest.raises(ZeroDivisionError), _mapped("POST /v2/live"):
+    with pytest.raises(ZeroDivisionError), mapped("POST /v2/live"):
         raise ZeroDivisionError
 
 

@@ -86,13 +86,16 @@ def accept(head: Head) -> bytes:
     )
 
 
-def error_answer(status: int, retry_after: float | None = None) -> bytes:
-    """An HTTP error in place of a websocket, and the end of the connection."""
+def error_answer(status: int, retry_after: float | None = None, said: str = "") -> bytes:
+    """An HTTP error in place of a websocket, and the end of the connection. `said`: why."""
+    body = f"{said}\n".encode() if said else b""
     try:
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    lines = [f"HTTP/1.1 {status} {phrase}", "Content-Length: 0", "Connection: close"]
+    lines = [f"HTTP/1.1 {status} {phrase}", f"Content-Length: {len(body)}", "Connection: close"]
+    if body:
+        lines.append("Content-Type: text/plain; charset=utf-8")
     if retry_after is not None:
         lines.append(f"Retry-After: {math.ceil(retry_after)}")
-    return "\r\n".join([*lines, "", ""]).encode()
+    return "\r\n".join([*lines, "", ""]).encode() + body

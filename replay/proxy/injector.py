@@ -33,6 +33,7 @@ from replay.wire.http import InitAnswer, redact, rewrite_url, route_of, session_
 
 #: A client that connects and asks for nothing is let go after so long.
 _HEAD_SECONDS = 60.0
+_BAD_GATEWAY = 502
 
 
 class Archive(Protocol):
@@ -150,8 +151,8 @@ class Injector:
             return
         try:
             target = await self.dial(url)
-        except ConnectFailed:
-            await _say(stream, error_answer(502))
+        except ConnectFailed as error:
+            await _say(stream, error_answer(_unanswered(error), said=f"the target: {error}"))
             return
         try:
             await self._join(stream, target, head, hello, connect, watch)
@@ -217,16 +218,21 @@ class Injector:
             self._note(watch, t, request, made.status)
             yield made
             return
+        answered = False
         try:
             async with self._upstream.request(request) as answer:
                 opens = route == "init" and answer.status == 201
                 response = await self._opened(watch, answer) if opens else answer
                 await trio.sleep_until(began + late)
                 self._note(watch, t, request, response.status)
+                answered = True
                 yield response
         except TransportError as error:
+            if answered:
+                raise  # in the middle of a body: nothing else can be answered any more
             self._note(watch, t, request, 0, str(error))
-            yield error_response(502, request.path, str(error))
+            said = f"the target: {error}"
+            yield error_response(_unanswered(error), request.path, said)
 
     def _answering(self, route: str) -> list[Answering]:
         now = trio.current_time()
@@ -297,6 +303,13 @@ class Injector:
 
     async def _strike(self, watch: Watch, firing: Firing, link: Link | None) -> None:
         await EFFECTS[firing.fault.kind].strike(Aim(firing, watch, link, self))
+
+
+def _unanswered(error: TransportError) -> int:
+    """The status for a client whose target cannot be reached: one that ends its attempts where
+    more of them are of no use."""
+    status = error.status if isinstance(error, ConnectFailed) else None
+    return status or _BAD_GATEWAY
 
 
 async def _say(stream: trio.abc.Stream, data: bytes) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, cast
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import trio
 
-from replay.errors import ConnectFailed, TransportError
+from replay.errors import ConnectFailed
 from replay.proxy.exchange import Request, Response, end_to_end
-from replay.transport.http import check_base_url, is_loopback
+from replay.transport.http import check_base_url, is_loopback, mapped
 from replay.transport.websocket import open_stream
 
 _DIAL_SECONDS = 10.0
@@ -37,7 +37,8 @@ class Upstream(Protocol):
         """Pass a request on.
 
         Raises:
-            TransportError: on entering, when there is no answer.
+            ConnectFailed: on entering; with status 495 when its certificate is not trusted.
+            TransportError: on entering, when there is no answer, or in a body that is cut short.
         """
 
 
@@ -73,14 +74,18 @@ class NetUpstream:
         passed = httpx.Request(
             request.method, self.base_url + request.target, headers=headers, content=request.body
         )
-        try:
+        # Without the query, which may hold a token.
+        what = f"{request.method} {request.path}"
+        with mapped(what):
             answer = await self._client.send(passed, stream=True)
-        except httpx.HTTPError as error:
-            raise TransportError(f"the target does not answer: {type(error).__name__}") from None
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            with mapped(what):
+                async for piece in answer.aiter_raw():
+                    yield piece
+
         try:
             named = [(name.lower(), value) for name, value in answer.headers.items()]
-            # A generator, although httpx promises less; what reads it closes it.
-            pieces = cast(Callable[[], AsyncGenerator[bytes, None]], answer.aiter_raw)
             yield Response(answer.status_code, end_to_end(named), pieces)
         finally:
             with trio.CancelScope(shield=True):

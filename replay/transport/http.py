@@ -80,7 +80,7 @@ class HttpService:
     async def download(self, job_id: str, into: IO[bytes]) -> int:
         path = file_path(job_id)
         size = 0
-        with _mapped("GET " + path):
+        with mapped("GET " + path):
             async with self._client.stream("GET", self.base_url + path) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -91,7 +91,7 @@ class HttpService:
         return size
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with _mapped(f"{method} {path}"):
+        with mapped(f"{method} {path}"):
             answer = await self._client.request(method, self.base_url + path, **options)
         if not answer.is_success:
             raise self._refusal(answer, method, path)
@@ -174,7 +174,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-class _mapped:  # noqa: N801 - reads as a statement
+class mapped:  # noqa: N801 - reads as a statement
     """Turns every exception of httpx into one of ours."""
 
     def __init__(self, what: str) -> None:
