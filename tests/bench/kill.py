@@ -24,15 +24,15 @@ import trio.testing
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from killing import SESSIONS, Seen, killable, live_through
+from killing import SESSIONS, Seen, killable, killed_once
 from sandboxes import SECOND, Client, sandbox, scripted
 
 
 async def one_round(moment: float) -> Seen:
     with tempfile.TemporaryDirectory() as directory:
         async with killable(Path(directory)) as target:
-            with trio.fail_after(60):
-                return await live_through(target, SESSIONS, kills=1, first=moment, step=0.1)
+            with trio.fail_after(300):
+                return await killed_once(target, SESSIONS, moment)
 
 
 def rounds(count: int, rng: Random) -> bool:
@@ -44,12 +44,16 @@ def rounds(count: int, rng: Random) -> bool:
             getattr(total, name).extend(getattr(seen, name))
         total.finished += seen.finished
         total.missing += seen.missing
+        total.again += seen.again
+        total.repeated += seen.repeated
         for fault in seen.faults:
             print(f"round {number}: {fault}")
     print(f"rounds {count}, sessions {count * SESSIONS}, finished {total.finished}")
     print(f"running when it was killed {sum(total.resumed)}, of them", end=" ")
     print(f"in post-processing {sum(total.processing)}")
     print(f"bytes missing {total.missing}, faults {len(total.faults)}")
+    print(f"not acknowledged at the kill, and so recorded twice: {total.repeated} bytes", end="; ")
+    print(f"messages that came twice: {total.again}")
     print(f"restart to ready line: median {median(total.restarts):.2f} s", end=", ")
     print(f"max {max(total.restarts):.2f} s")
     return not total.faults and not total.missing and total.finished == count * SESSIONS
