@@ -26,19 +26,17 @@ import trio
 
 from replay import journal as j
 from replay.connector import Connector
-from replay.errors import ReplayError
 from replay.opening import init, request_body
 from replay.recorder import ListRecorder, Recorder
+from replay.recording import fetch_job
 from replay.session import Outcome, Over, Policy, Session
 from replay.spill import Spill
 from replay.tasks import open_flat_nursery
 from replay.transport import Service
 from replay.wire import config as c
-from replay.wire import http
 from replay.wire import messages as m
 from replay.wire.closing import NORMAL
 
-_POLL_SECONDS = 0.5
 #: A session that was not stopped may not end for long: its job is asked for during so many seconds.
 _UNSTOPPED_PATIENCE = 10.0
 
@@ -195,7 +193,9 @@ class LiveSession:
             return Ended("interrupted")
         stopped = self._session.stop_acked or over.outcome is Outcome.COMPLETE
         patience = self._session.policy.end_timeout if stopped else _UNSTOPPED_PATIENCE
-        job = await self._fetch_job(trio.current_time() + patience)
+        job = await fetch_job(
+            self._service, self.id, self._recorder, trio.current_time() + patience
+        )
         done = job is not None and job.ended
         self.result = self._connector.final or (job.result if job is not None else None)
         match over.outcome:
@@ -214,37 +214,6 @@ class LiveSession:
     def _heard_stop(self) -> bool:
         """May the service have heard that the audio is over, and so all of it?"""
         return self._session.stop_sent or self._session.stop_acked
-
-    async def _fetch_job(self, deadline: float) -> http.Job | None:
-        """The job once it has ended, or as it was when time was up; None without an answer."""
-        path = http.job_path(self.id)
-        job: http.Job | None = None
-        with trio.CancelScope(deadline=deadline):
-            while True:
-                t, status, error = self._recorder.now(), 200, ""
-                try:
-                    body, job = await self._service.job(self.id)
-                except ReplayError as failed:
-                    status, error = getattr(failed, "status", None) or 0, str(failed)
-                self._recorder.write(
-                    j.Http(
-                        t=t,
-                        done=self._recorder.now(),
-                        method="GET",
-                        path=path,
-                        status=status,
-                        error=error,
-                    )
-                )
-                if 400 <= status < 500 and status != 429:
-                    return None
-                if job is not None and not error and job.ended:
-                    raw = j.raw(body)
-                    assert raw is not None, "it was decoded just now"
-                    self._recorder.write(j.Result(t=self._recorder.now(), body=raw))
-                    return job
-                await trio.sleep(_POLL_SECONDS)
-        return job
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
-"""What is asked of the service once a session is over: its recording, and which sessions it has."""
+"""What is asked of the service once a session is over: its job, its recording, and which sessions
+it has."""
 
 from __future__ import annotations
 
@@ -12,10 +13,13 @@ from replay import journal as j
 from replay.audio import wav_data_offset
 from replay.errors import ReplayError
 from replay.recorder import Recorder, cannot_write
+from replay.transport import Service
 from replay.transport.http import HttpService
-from replay.wire.http import file_path
+from replay.wire.closing import Close, on_status
+from replay.wire.http import Job, file_path, job_path
 
 _MOST_SESSIONS = 100
+_POLL_SECONDS = 0.5
 
 
 class Downloads(Protocol):
@@ -25,6 +29,47 @@ class Downloads(Protocol):
     def id(self) -> str: ...
 
     async def download(self, into: IO[bytes]) -> int: ...
+
+
+async def fetch_job(
+    service: Service, job_id: str, recorder: Recorder, deadline: float, *, wait: bool = True
+) -> Job | None:
+    """The job once it has ended, or as it was at `deadline` (trio's clock); None without an answer.
+
+    A service that cannot answer now is asked again; one that does not have the job is not.
+
+    Args:
+        wait: for its end; otherwise the first answer will do.
+    """
+    job: Job | None = None
+    with trio.CancelScope(deadline=deadline):
+        while True:
+            t, status, error = recorder.now(), 200, ""
+            try:
+                body, job = await service.job(job_id)
+            except ReplayError as failed:
+                status, error = getattr(failed, "status", None) or 0, str(failed)
+            recorder.write(
+                j.Http(
+                    t=t,
+                    done=recorder.now(),
+                    method="GET",
+                    path=job_path(job_id),
+                    status=status,
+                    error=error,
+                )
+            )
+            if status >= 400 and on_status(status) is Close.REFUSED:
+                return None
+            if job is not None and not error:
+                if job.ended:
+                    raw = j.raw(body)
+                    assert raw is not None, "it was decoded just now"
+                    recorder.write(j.Result(t=recorder.now(), body=raw))
+                if job.ended or not wait:
+                    return job
+            await trio.sleep(_POLL_SECONDS)
+    return job
 
 
 async def fetch_recording(session: Downloads, recorder: Recorder, path: Path) -> None:

@@ -25,20 +25,26 @@ from replay.errors import ReplayError, UsageError
 from replay.proxy.exchange import Request
 from replay.proxy.watch import Witness
 from replay.recorder import FileRecorder, cannot_write, open_recorder
-from replay.recording import fetch_recording
+from replay.recording import fetch_job, fetch_recording
 from replay.tasks import open_flat_nursery
 from replay.transport.http import HttpService, open_service
 from replay.wire import config as c
-from replay.wire.closing import Close, on_close
-from replay.wire.http import API_KEY_HEADER, InitAnswer, job_path
+from replay.wire.closing import IDLE, JOB_ENDED, NORMAL, Close, on_close
+from replay.wire.http import API_KEY_HEADER, InitAnswer
 
 #: A session's job is waited for so long after the end.
 _PATIENCE_SECONDS = 30.0
-_POLL_SECONDS = 0.5
+#: After these the target takes no more audio: it is about to end the session, or has.
+_LAST_CODES = (NORMAL, IDLE, JOB_ENDED)
 
 
 class SessionJournal:
-    """One session's witness; holds its entries until there is a session to have a directory."""
+    """One session's witness; holds its entries until there is a session to have a directory.
+
+    Attributes:
+        concluding: the target has reason to end the session by now. One that was never stopped
+            goes on for minutes in which nobody comes.
+    """
 
     def __init__(self) -> None:
         self.format = AudioFormat()
@@ -46,6 +52,7 @@ class SessionJournal:
         self.key: str | None = None
         self.id = ""
         self.last_code = 0
+        self.concluding = False
         self._origin = trio.current_time()
         self._began = datetime.now(UTC)
         self._waiting: list[j.AnyEntry] = []
@@ -61,6 +68,8 @@ class SessionJournal:
     def write(self, entry: j.AnyEntry) -> None:
         if isinstance(entry, j.Lost):
             self.last_code = entry.code
+        if isinstance(entry, j.StopSent) or self.last_code in _LAST_CODES:
+            self.concluding = True
         if isinstance(entry, j.Frame) and not self._zero:
             self._zero = True
             # What came first was spoken before it came.
@@ -172,47 +181,18 @@ class _Download:
 
 async def _fetch(witness: SessionJournal, service: HttpService, directory: Path) -> None:
     """What the session came to, as the target tells it."""
-    done = await _fetch_job(witness, service)
+    deadline = trio.current_time() + _PATIENCE_SECONDS
+    job = await fetch_job(service, witness.id, witness, deadline, wait=witness.concluding)
     await fetch_recording(_Download(witness.id, service), witness, directory / "recorded.wav")
     finished = on_close(witness.last_code) is Close.DONE
+    ended = job is not None and job.ended
     witness.write(
         j.Ended(
             t=witness.now(),
-            outcome="complete" if finished else "recovered" if done else "interrupted",
+            outcome="complete" if finished else "recovered" if ended else "interrupted",
             code=witness.last_code,
         )
     )
-
-
-async def _fetch_job(witness: SessionJournal, service: HttpService) -> bool:
-    """The job, once it has ended; whether it has."""
-    with trio.move_on_after(_PATIENCE_SECONDS):
-        while True:
-            t, status, error, ended = witness.now(), 200, "", False
-            try:
-                body, job = await service.job(witness.id)
-                ended = job.ended
-            except ReplayError as failed:
-                status, error = getattr(failed, "status", None) or 0, str(failed)
-            witness.write(
-                j.Http(
-                    t=t,
-                    done=witness.now(),
-                    method="GET",
-                    path=job_path(witness.id),
-                    status=status,
-                    error=error,
-                )
-            )
-            if error:
-                return False
-            if ended:
-                raw = j.raw(body)
-                assert raw is not None, "it was decoded just now"
-                witness.write(j.Result(t=witness.now(), body=raw))
-                return True
-            await trio.sleep(_POLL_SECONDS)
-    return False
 
 
 def _config(body: bytes) -> dict[str, Any]:
