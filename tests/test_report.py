@@ -71,10 +71,23 @@ def test_the_plain_view_tells_each_event_once() -> None:
     view.refresh()
     assert out.getvalue().splitlines() == [
         "00:02.2  final       Good morning everyone",
-        "00:03.2  trouble     connection lost (wire, 1006)",
-        "00:03.9  connection  connected again after 0.69 s, 3,200 bytes to repeat",
+        "00:03.2  trouble     down: connection lost (wire, 1006)",
+        "00:03.9  connection  back after 0.69 s, 3,200 bytes to repeat",
+        "00:03.9  connection  caught up after 0.01 s",
         "00:10.0  note        10.0 of 12.0 s played, 4.5 s understood, lag 500 ms, connected",
     ]
+
+
+def test_an_outage_is_shown_until_it_is_made_up_for() -> None:
+    """Between the new connection and the last byte repeated, the state says what goes on."""
+    progress, seen = Progress(), [""]
+    for entry in told().ordered():
+        progress.add(entry)
+        if seen[-1] != progress.connection:
+            seen.append(progress.connection)
+    at = seen.index("lost")
+    assert seen[at - 1 : at + 1] == ["connected", "lost"]
+    assert seen[seen.index("catching up") :][:2] == ["catching up", "connected"]
 
 
 def test_adding_draws_nothing() -> None:

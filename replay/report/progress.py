@@ -55,6 +55,7 @@ class Progress:
     _speed: float = 1.0
     _chunk: float = 0.0
     _lost_at: int | None = None
+    _back_at: int | None = None  # and not caught up yet
     _reached: int = 0
 
     def add(self, entry: journal.AnyEntry) -> list[Line]:
@@ -120,17 +121,20 @@ class Progress:
                 away = (entry.t - self._lost_at) / NS
                 again = max(self._reached - entry.resume_at, 0)
                 self._lost_at = None
-                return (
-                    "connection",
-                    f"connected again after {away:.2f} s, {again:,} bytes to repeat",
-                )
+                self._back_at, self.connection = entry.t, "catching up"
+                return "connection", f"back after {away:.2f} s, {again:,} bytes to repeat"
+            case journal.CaughtUp() if self._back_at is not None:
+                after, self._back_at = (entry.t - self._back_at) / NS, None
+                if self.up and self.connection == "catching up":
+                    self.connection = "connected"
+                return "connection", f"caught up after {after:.2f} s"
             case journal.Lost(cause="ended") | journal.Lost(cause="closed", code=1000):
                 self.up, self.connection = False, "closed"
             case journal.Lost():
                 self.up, self.connection = False, "lost"
-                self._lost_at = entry.t
+                self._lost_at, self._back_at = entry.t, None
                 why = f": {entry.reason}" if entry.reason else ""
-                return "trouble", f"connection lost ({entry.cause}, {entry.code}){why}"
+                return "trouble", f"down: connection lost ({entry.cause}, {entry.code}){why}"
             case journal.Backoff():
                 self.connection = f"lost, waiting {(entry.until - entry.t) / NS:.1f} s"
             case journal.Connecting():
