@@ -191,17 +191,21 @@ def _script(timeline: Timeline) -> Script:
 
 
 def real_trial(failure: Failure, api_key: str | None, spin: float) -> Trial:
-    """Plays the run's source again, each time into a directory that goes away.
+    """Plays the run's source again, each time into a directory that goes away. The sandbox says
+    nothing of what is planted in it.
 
     Raises:
         UsageError: the journal does not say what was played, or it cannot be had again.
     """
     options = options_of(failure.timeline.header, api_key, spin)
     controls = tuple(failure.timeline.all(j.Control))
+    # What each sandbox would warn of as it starts is known; a --log of the run's own is stronger.
+    quiet = replace(options.target, sandbox=("--log", "error", *options.target.sandbox))
 
     def trial(plan: Plan) -> frozenset[str]:
         with TemporaryDirectory(prefix="replay-shrink-") as made:
-            tried = replace(options, plan=plan, out=Path(made) / "run", controls=controls)
+            out = Path(made) / "run"
+            tried = replace(options, target=quiet, plan=plan, out=out, controls=controls)
             stored = load(trio.run(partial(run, tried)))
             return reasons_of(summarise(stored.timeline, stored.compare()))
 

@@ -181,9 +181,10 @@ def test_a_real_run_shrinks(tmp_path: Path) -> None:
     assert f"--sandbox-option=--defect={DEFECT}" in found["command"]
 
 
-def test_a_restart_shrinks_for_real(tmp_path: Path) -> None:
+def test_a_restart_shrinks_for_real(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`--real` plays each plan with processes that are killed and started again: of two faults the
-    restart is left, what was tried is told, and the command that comes of it fails like the run."""
+    restart is left, what was tried is told, and the command that comes of it fails like the run.
+    What is planted in the sandbox is told once, and by none of its processes."""
     run, small = tmp_path / "run", tmp_path / "small.yaml"
     played = ("run", "counter", "--duration", "1s", "--speed", "8", "--recognizer", "silent")
     planted = f"--sandbox-option=--defect={DEFECT}"
@@ -194,8 +195,11 @@ def test_a_restart_shrinks_for_real(tmp_path: Path) -> None:
     assert done.exit_code == 1, done.output
     left = ask("shrink", run)
     assert (left.exit_code, "restarts a process; --real plays" in left.stderr) == (3, True)
+    capfd.readouterr()
     done = ask("shrink", run, "--real", "--out", small, "--json")
     assert done.exit_code == 0, done.output
+    said = done.stderr.count("planted defects"), capfd.readouterr().err.count("planted defects")
+    assert said == (1, 0)
     found = json.loads(done.stdout)
     (text,) = found["plan"]
     assert text.startswith("restart(1ms) @ conn#1 + byte")

@@ -157,7 +157,7 @@ def command(**options: Any) -> None:
     )
     need_streams(until_eof=options["until_eof"])
     settings = settings_from(options)
-    if settings.defects:
+    if settings.defects and logging.getLogger().isEnabledFor(logging.WARNING):
         click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
     trio.run(serve, settings, _recognizer(options), options)
 

@@ -54,11 +54,14 @@ def command(
 
     failure = read_failure(run)
     click.echo(f"failed: {', '.join(sorted(failure.reasons))}", err=True)
-    trial = virtual_trial(failure, _scene(failure))
+    scene = _scene(failure)
+    trial = virtual_trial(failure, scene)
     shrunk = trial and shrink_failure(failure, trial, virtual=True, watch=_watch)
     why = "does not fail in virtual time" if trial else "restarts a process"
     if not shrunk and real:
         click.echo(f"the plan {why}: playing it for real", err=True)
+        if defects := ", ".join(each.text for each in scene.settings.defects):
+            click.echo(f"warning: planted defects: {defects}", err=True)
         key = api_key(api_key_file, os.environ.get("GLADIA_API_KEY"))
         again = real_trial(failure, key, SPIN_SECONDS)
         shrunk = shrink_failure(failure, again, virtual=False, watch=_watch)
