@@ -60,9 +60,12 @@ def plain(messages: list[Any]) -> list[str]:
     return sorted(m.encode(message) for message in messages)
 
 
-async def lived_through(directory: Path, killed_at: list[float]) -> tuple[list[str], Any]:
-    """What a session of four seconds comes to, with the sandbox dying at these moments."""
-    body = {**ALL, "channels": 2, "endpointing": 0.2}
+async def lived_through(
+    directory: Path, killed_at: list[float], **more: Any
+) -> tuple[list[str], Any]:
+    """What a session of four seconds, opened with `more`, comes to, with the sandbox dying at these
+    moments."""
+    body = {**ALL, "channels": 2, "endpointing": 0.2, **more}
     recognizer = scripted(TWO_CHANNELS, partial=Spread(0.1), final=Spread(0.35))
     clients: list[Client] = []
     job_id, sent, began, job = "", 0, trio.current_time(), None

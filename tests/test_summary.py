@@ -377,7 +377,7 @@ def test_the_summary_has_the_promised_keys(tmp_path: Path) -> None:
         assert set(keys.split()) <= set(found[name] if name else found)
     dist = "n min p50 p90 p95 p99 max mean censored"
     assert list(found["pacing"]["lateness_ms"]) == dist.split()
-    for measure in "ack first_partial partial_lag word_first word_stable word_final final".split():  # noqa: SIM905
+    for measure in "ack first_partial partial_lag word_first word_stable word_final final".split():
         assert list(found["latency"]["from_plan"][measure]) == dist.split()
     assert [p.name for p in run.path.iterdir() if p.suffix == ".tmp"] == []
 

@@ -88,10 +88,12 @@ class Progress:
         self._speed = entry.plan.speed
         self._chunk = entry.plan.chunk_ns / NS
 
-    def _message(self, entry: journal.Received) -> tuple[Literal["final"], str] | None:
+    def _message(self, entry: journal.Received) -> tuple[Literal["final", "note"], str] | None:
         if entry.body is UNSET:
             return None
         message = messages.decode(bytes(entry.body))
+        if isinstance(message, messages.PostSummarization):
+            return "note", _summary(message)
         if not isinstance(message, messages.Transcript):
             return None
         utterance = message.data.utterance
@@ -166,3 +168,10 @@ def _note(entry: journal.AnyEntry) -> tuple[Literal["trouble", "note"], str] | N
             return "trouble", f"session {entry.outcome}" + f": {entry.detail}" * bool(entry.detail)
         case _:
             return None
+
+
+def _summary(message: messages.PostSummarization) -> str:
+    if message.error is not None:
+        return f"no summary: {message.error.message}"
+    text = message.data.results if message.data else None
+    return f"summary: {' '.join(text.split())}" if text else "summary: empty"

@@ -82,10 +82,11 @@ def _file(live: Session) -> JobFile:
 
 def _result(live: Session) -> JobResult:
     assert live.result is not None
-    final = result.final_result(result.transcription(live.store.utterances()), live.result)
+    final = result.final_result(
+        result.transcription(live.store.utterances()), live.result, live.store.addons()
+    )
     return JobResult(
-        metadata=final.metadata,
-        transcription=final.transcription,
+        **{name: getattr(final, name) for name in final.__struct_fields__},
         messages=live.store.messages(),
     )
 

@@ -154,12 +154,13 @@ class Mail:
         if self._couriers:
             self.put(m.StartSession(session_id=self._id, created_at=stamp))
 
-    def put(self, message: m.Message) -> None:
-        """Post `message`, as it is on the websocket, to those who want it."""
+    def put(self, message: m.Message, key: str = "") -> None:
+        """Post `message`, as it is on the websocket, to those who want it. What has the `key` of
+        an earlier one tells the same, and is not posted again."""
         wants = self._wants
         if self._callbacks and isinstance(wants, CallbackConfig) and wanted(message, wants):
             body = posting.callback_body(self._id, message)
-            self._callbacks.put(posting.once(message), body, passing=_passing(message))
+            self._callbacks.put(key or posting.once(message), body, passing=_passing(message))
         if self._webhooks is not None and posting.is_hook(message):
             self._webhooks.put(posting.once(message), posting.webhook_body(self._id, message))
 

@@ -54,12 +54,15 @@ class Outgoing:
         for count, utterance in past.untold:
             self.put(_transcript(count, utterance, final=True))
 
-    def put(self, message: m.Message) -> None:
-        """Put out `message`, if its kind was asked for; what is planted spoils the websocket."""
+    def put(self, message: m.Message, key: str = "") -> None:
+        """Put out `message`, if its kind was asked for; what is planted spoils the websocket.
+
+        `key`: says of a post which others tell the same.
+        """
         stamp = self._stamp()
         message.session_id, message.created_at = self._id, stamp
         # Posts are on record first: what a websocket was told is not put out again after a restart.
-        self._mail.put(message)
+        self._mail.put(message, key)
         if wanted(message, self._wanted):
             for each in self._flaws.say(message):
                 self._put(each, stamp)
@@ -90,8 +93,8 @@ class Outgoing:
                 return False
         return self._flaws.keeps(message)
 
-    def tell(self, channel: int, event: Event) -> None:
-        """Put out what a recogniser said; the finals are the transcript."""
+    def tell(self, channel: int, event: Event) -> str:
+        """Put out what a recogniser said; the finals are the transcript. The id of a final."""
         past = self._channels[channel]
         match event:
             case SpeechStarted(time):
@@ -107,10 +110,17 @@ class Outgoing:
                 self._store.add_utterance(utterance)
                 self._utterances[channel] += 1
                 self.put(_transcript(self._utterances[channel] - 1, utterance, final=True))
+                return utterance_id(channel, self._utterances[channel] - 1)
+        return ""
 
 
 def _transcript(count: int, utterance: m.Utterance, *, final: bool) -> m.Transcript:
     """`count`: finals of the channel before it."""
-    # The form of the service's ids; clients take them for opaque (protocol 5.2).
-    name = f"{utterance.channel:02d}_{count:08d}"
+    name = utterance_id(utterance.channel, count)
     return m.Transcript(data=m.TranscriptData(id=name, is_final=final, utterance=utterance))
+
+
+def utterance_id(channel: int, count: int) -> str:
+    """In the form of the service's, which clients take for opaque (protocol 5.2). `count`: finals
+    of the channel before it."""
+    return f"{channel:02d}_{count:08d}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from replay.sandbox.store import Store
+from replay.wire import gating
 from replay.wire import messages as m
 
 #: Times that were written and read again differ by rounding.
@@ -48,12 +49,14 @@ class Past:
     channels: one each.
     untold: finals that were filed and not put out, with their channel's count of finals before.
     messages: everything that was put out, in order, as text and value.
+    addons: how many messages of add-ons were put out; they follow the finals as filed.
     seconds: of audio that had come in; nothing that was told is about later audio.
     """
 
     channels: Sequence[ChannelPast]
     untold: Sequence[tuple[int, m.Utterance]] = ()
     messages: Sequence[tuple[str, m.Received]] = field(default=(), repr=False)
+    addons: int = 0
     seconds: float = 0.0
 
 
@@ -75,7 +78,8 @@ def recall(store: Store, channels: int, *, finals_wanted: bool) -> Past:
         channel.finals += 1
         channel.heard = max(channel.heard, utterance.end)
     _count_speech(per_channel, [message for _, message in messages])
-    return Past(per_channel, untold, messages, store.seconds + _SLACK)
+    addons = sum(isinstance(message, gating.REALTIME) for _, message in messages)
+    return Past(per_channel, untold, messages, addons, store.seconds + _SLACK)
 
 
 def _count_speech(channels: list[ChannelPast], messages: list[m.Received]) -> None:

@@ -2,7 +2,8 @@
 
 A session's directory holds `audio.raw` (every byte of audio as it was received), `utterances.jsonl`
 (finals, as they came), `messages.jsonl` (messages of the websocket, acknowledgements left out) and
-`delivered` (how many of the messages worth keeping were handed over). Everything is written before
+`delivered` (how many of the messages worth keeping were handed over), and at the end
+`addons.json` (what add-ons came to). Everything is written before
 anybody is told of it, so that a process that is killed has lost nothing it spoke of; against the
 loss of the machine's power nothing is done.
 """
@@ -19,13 +20,13 @@ import msgspec
 
 from replay.audio import AudioFormat, wav_data_offset, wav_differences, wav_header
 from replay.errors import MachineError
-from replay.wire.messages import Utterance
+from replay.wire.messages import AddonResults, Utterance
 
 _BLOCK = 1 << 18
 #: A WAV header longer than this is taken for audio after all.
 _LONGEST_HEADER = 1 << 16
 _AUDIO, _UTTERANCES, _MESSAGES = "audio.raw", "utterances.jsonl", "messages.jsonl"
-_DELIVERED = "delivered"
+_DELIVERED, _ADDONS = "delivered", "addons.json"
 
 
 class Appender:
@@ -155,6 +156,32 @@ class Store:
 
     def add_message(self, text: str) -> None:
         self._messages.append(text.encode() + b"\n")
+
+    def file_addons(self, results: AddonResults) -> None:
+        """What the add-ons came to, over what was filed before."""
+        path = self._directory / _ADDONS
+        whole = path.with_suffix(".new")
+        try:
+            whole.write_bytes(msgspec.json.encode(results))
+            whole.replace(path)
+        except OSError as error:
+            raise _trouble(path, error) from None
+
+    def addons(self) -> AddonResults:
+        """What was filed of them; nothing where nothing was.
+
+        Raises:
+            MachineError: the file cannot be read, or was damaged.
+        """
+        path = self._directory / _ADDONS
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=AddonResults)
+        except FileNotFoundError:
+            return AddonResults()
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        except msgspec.DecodeError as error:
+            raise MachineError(f"{path} is damaged: {error}") from None
 
     def note_delivered(self) -> None:
         """One more of the messages worth keeping was handed over."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from replay.wire import messages as m
 from replay.wire.config import CallbackConfig, MessagesConfig
 
-_REALTIME = (m.Translation, m.NamedEntities, m.Sentiment)
+#: What add-ons say of one utterance.
+REALTIME = (m.Translation, m.NamedEntities, m.Sentiment)
 _POST = (m.PostTranscript, m.PostSummarization, m.PostChapterization, m.PostFinalTranscript)
 _LIFECYCLE = (m.StartSession, m.StartRecording, m.EndRecording, m.EndSession)
 
@@ -23,7 +24,7 @@ def wanted(message: m.Message, config: MessagesConfig | CallbackConfig) -> bool:
             return config.receive_acknowledgments
         case m.ServiceMessage():
             return config.receive_errors
-    if isinstance(message, _REALTIME):
+    if isinstance(message, REALTIME):
         return config.receive_realtime_processing_events
     if isinstance(message, _POST):
         return config.receive_post_processing_events

@@ -223,16 +223,21 @@ class AddonResult(Struct, kw_only=True):
     results: Any = None
 
 
-class FinalResult(Struct, kw_only=True):
-    """Everything the session came to; add-ons are there only when they were asked for."""
+class AddonResults(Struct, kw_only=True):
+    """What add-ons came to over a whole session; they are there only when they were asked for."""
 
-    metadata: ResultMetadata
-    transcription: Transcription
     translation: AddonResult | UnsetType = UNSET
     summarization: AddonResult | UnsetType = UNSET
     named_entity_recognition: AddonResult | UnsetType = UNSET
     sentiment_analysis: AddonResult | UnsetType = UNSET
     chapterization: AddonResult | UnsetType = UNSET
+
+
+class FinalResult(AddonResults, kw_only=True):
+    """Everything the session came to."""
+
+    metadata: ResultMetadata
+    transcription: Transcription
 
 
 class PostFinalTranscript(Message, tag="post_final_transcript"):
