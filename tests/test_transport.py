@@ -16,7 +16,7 @@ import trustme
 import wsproto
 from trio_websocket import ConnectionClosed, wrap_server_stream
 from wsproto.connection import ConnectionType
-from wsproto.events import CloseConnection, Message, Request
+from wsproto.events import AcceptConnection, CloseConnection, Message, Request
 
 from replay import journal as j
 from replay.client import Ticket, open_session
@@ -32,8 +32,9 @@ from replay.errors import (
 from replay.recorder import ListRecorder
 from replay.session import Policy
 from replay.target import Target
+from replay.transport import Steps
 from replay.transport.http import mapped, open_service
-from replay.transport.websocket import WebSocketWire, dial
+from replay.transport.websocket import WebSocketWire, dial, wrap
 from replay.wire.http import redact
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
@@ -289,6 +290,33 @@ async def test_a_connection_that_breaks(how: str) -> None:
             await wire.send(b"more")
         with pytest.raises(ConnectionLost):
             await wire.ping()
+
+
+async def test_last_words_of_a_peer_that_is_gone() -> None:
+    """What came before the peer died is heard, also by who first finds out in sending."""
+    near, far = trio.testing.memory_stream_pair()
+
+    async def broken() -> None:
+        raise trio.BrokenResourceError
+
+    async with trio.open_nursery() as nursery:
+        peer = wsproto.WSConnection(ConnectionType.SERVER)
+
+        async def agree() -> None:
+            peer.receive_data(await far.receive_some())
+            assert isinstance(next(peer.events()), Request)
+            await far.send_all(peer.send(AcceptConnection()))
+
+        nursery.start_soon(agree)
+        async with wrap(near, "h", "/", trio.current_time() + 5, Steps(0)) as wire:
+            near.send_stream.send_all_hook = broken
+            await wire.send(b"audio")
+            await far.send_all(peer.send(Message(data="last words")))
+            await far.send_stream.aclose()
+            assert (await wire.receive())[1] == "last words"
+            assert (await lost(wire)).code == 1006
+            with pytest.raises(ConnectionLost):
+                await wire.send(b"more")
 
 
 async def test_a_frame_cut_in_the_middle_is_never_delivered() -> None:

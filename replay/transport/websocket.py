@@ -52,7 +52,14 @@ class _Tap(trio.abc.Stream):
         self.ended = trio.Event()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except trio.BrokenResourceError:
+            # What the peer said before it was gone may still wait to be read, and trio-websocket
+            # would throw it away over this. Who reads comes to the end, and then all know.
+            if self.ended.is_set():
+                raise
+            await trio.lowlevel.checkpoint()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
