@@ -25,7 +25,8 @@ FLOORS = {
     # Pure: values in, values out.
     **dict.fromkeys(("counter", "ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(
-        ("judge", "align", "bytediff", "continuity", "latency", "outages", "pacing"), 1
+        ("judge", "align", "bytediff", "continuity", "latency", "outages", "pacing", "recoveries"),
+        1,
     ),
     **dict.fromkeys(
         ("callbacks", "resources", "stability", "statistics", "summary", "timeline"), 1

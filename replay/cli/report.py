@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -16,7 +17,8 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
 
     Every figure is made anew from the journal, so that an interrupted run reports too, and an old
     one gets what newer versions measure. With several runs, --json prints one document after
-    the other.
+    the other. Where several runs lost connections, the times of their recoveries come last, by
+    kind of fault: with --json as one more document.
 
     \b
     Example:  replay report runs/20261123-101500-demo
@@ -25,11 +27,13 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
 
     from replay import rundir
     from replay.errors import UsageError
+    from replay.recoveries import recoveries
     from replay.report import json, text
+    from replay.report import recoveries as recovered
     from replay.summary import summarise
 
     console = Console()
-    broken = 0
+    broken, harmed = 0, []
     for path in runs:
         try:
             run = rundir.load(path)
@@ -44,4 +48,11 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
             click.echo(json.render(summary), nl=False)
         else:
             text.show(summary, console)
+        harmed += [summary.outages] if summary.outages else []
+    if len(harmed) > 1:
+        found = recoveries(chain.from_iterable(harmed))
+        if as_json:
+            click.echo(recovered.render(found, len(harmed)), nl=False)
+        else:
+            recovered.show(found, len(harmed), console)
     sys.exit(broken)
