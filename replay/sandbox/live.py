@@ -18,7 +18,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from random import Random
 
 import trio
 
@@ -31,16 +30,17 @@ from replay.sandbox.lane import Lane
 from replay.sandbox.listening import Listening
 from replay.sandbox.mail import Mail
 from replay.sandbox.outbox import Outbox
-from replay.sandbox.outgoing import Outgoing, utterance_id
+from replay.sandbox.outgoing import Outgoing
 from replay.sandbox.past import recall
 from replay.sandbox.processing import Processing
-from replay.sandbox.recognizers.base import Final, Recognizer
+from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import Register, Row
 from replay.sandbox.schedule import Signal
 from replay.sandbox.seat import Seat
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage
 from replay.sandbox.store import Store
+from replay.sandbox.telling import Telling
 from replay.wire import closing
 from replay.wire import messages as m
 
@@ -69,8 +69,6 @@ class LiveSession(Session):
         finals_wanted = wants.receive_final_transcripts or mail.takes_finals
         past = recall(store, self.config.channels, finals_wanted=finals_wanted)
         self._listening = Listening(self.config, store, recognizer, past)
-        self._processing = Processing(self.id, self.config)
-        self._addons_told = past.addons
         self._outbox = Outbox(settings.outbox_bytes, store)
         self._outgoing = Outgoing(
             self.id,
@@ -81,6 +79,14 @@ class LiveSession(Session):
             flaws=self._flaws,
             past=past,
             mail=mail,
+        )
+        self._telling = Telling(
+            Processing(self.id, self.config),
+            schedule=self._listening.schedule,
+            outgoing=self._outgoing,
+            store=store,
+            settings=settings,
+            past=past,
         )
         self._acks = Lane(settings.ack, settings.seed, self._outgoing.put)
         self._seat: Seat | None = None
@@ -297,10 +303,10 @@ class LiveSession(Session):
             if self.stage is not Stage.CONCLUDED:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_presence)
-                    nursery.start_soon(self._tell)
+                    nursery.start_soon(self._telling.run)
                     await self._listen()
                 await self._acks.settled()
-                await self._sum_up()
+                await self._telling.sum_up()
                 self._conclude()
             await self._tell_result()
         except* ReplayError as group:
@@ -338,34 +344,6 @@ class LiveSession(Session):
                 break
         await self._listening.finish()
 
-    async def _tell(self) -> None:
-        await self._tell_untold_addons()
-        while (event := await self._listening.schedule.next()) is not None:
-            channel, said = event
-            said = await self._processing.correct(said)
-            name = self._outgoing.tell(channel, said)
-            if isinstance(said, Final):
-                await self._tell_addons(name, said.utterance)
-
-    async def _tell_untold_addons(self) -> None:
-        """After a restart: what add-ons say of finals that were filed, and was not put out."""
-        whole, half = divmod(self._addons_told, self._processing.messages_each or 1)
-        counts = [0] * self.config.channels
-        for index, utterance in enumerate(self.store.utterances()):
-            name = utterance_id(utterance.channel, counts[utterance.channel])
-            counts[utterance.channel] += 1
-            if index >= whole:
-                await self._tell_addons(name, utterance, told=half if index == whole else 0)
-
-    async def _tell_addons(self, name: str, utterance: m.Utterance, told: int = 0) -> None:
-        for number, message in enumerate(await self._processing.messages(name, utterance)):
-            if number >= told:
-                self._outgoing.put(message, key=f"{m.message_type(message)} {name} {number}")
-
-    async def _sum_up(self) -> None:
-        if self._processing.sums_up:
-            self.store.file_addons(await self._processing.sum_up(self.store.utterances()))
-
     def _conclude(self) -> None:
         """File the result, so that it is there before anybody is told."""
         now = self._now()
@@ -376,17 +354,8 @@ class LiveSession(Session):
         self._save()
 
     async def _tell_result(self) -> None:
-        """Tell the last messages; those of the post-processing take the time they were given."""
         assert self.row.result is not None
-        rng = Random(f"{self._settings.seed}/post")  # noqa: S311
-        text = result.transcription(self.store.utterances())
-        for message in result.last_messages(text, self.row.result, self.store.addons()):
-            if (
-                isinstance(message, m.PostTranscript | m.PostSummarization | m.PostFinalTranscript)
-                and self._settings.post
-            ):
-                await trio.sleep(self._settings.post.draw(rng))
-            self._outgoing.put_once(message)
+        await self._telling.end(self.row.result)
         self._told = True
         if self._seat and not self._seat.dismissed:
             self._seat.dismiss(closing.NORMAL, "", flush=True)
