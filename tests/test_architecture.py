@@ -44,6 +44,8 @@ FLOORS = {
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
+    # Options as on the command line, from pytest's configuration.
+    "pytest_plugin": 5,
 }
 PURE = 1
 #: What a pure room may not touch: clocks, sockets, logs, tasks.
@@ -232,6 +234,11 @@ def test_importing_the_package_loads_nothing() -> None:
     assert "trio" in loaded_by("import replay; replay.open_session")
     assert loaded_by("import replay.sandbox") == set()
     assert loaded_by("from replay.sandbox import sandbox_process_sync") == {"msgspec"}
+
+
+def test_the_pytest_plugin_loads_nothing() -> None:
+    """Every pytest on a machine loads it, whether it has a use for it or not."""
+    assert loaded_by("import pytest; import replay.pytest_plugin") == set()
 
 
 def test_help_loads_nothing_heavy() -> None:
