@@ -22,11 +22,16 @@ from replay.sandbox.settings import Settings
 from replay.summary import Summary, summarise
 
 SECONDS = 16.0
-#: Needs a process of its own; takes the session away from its client; asks for a file that nobody
-#: fetches in this world.
-ELSEWHERE = {"restart", "twin", "http_error"}
-TEXTS = [kind.example for kind in KINDS.values() if kind.name not in ELSEWHERE]
-#: Would keep the session from being opened; needs another fault first.
+#: Kills a process, and here is none (tests/test_shrinking.py and test_proxy_cli.py do it to real
+#: ones); takes the session away from its client (tests/test_proxy_faults.py).
+ELSEWHERE = {"restart", "twin"}
+#: The example asks for the recording's file, which nobody fetches in this world.
+INSTEAD = {"http_error": "http_error(503, init, 2) @ start"}
+TEXTS = [
+    INSTEAD.get(kind.name, kind.example) for kind in KINDS.values() if kind.name not in ELSEWHERE
+]
+#: Keeps the session from being opened (tests/test_proxy_faults.py has the moment with a shorter
+#: one); needs another fault first.
 UNFIT = {"refuse(5s) @ start", "reset @ conn#2 + 50ms"}
 TEXTS += [each.example for each in MOMENTS.values() if not each.name.startswith("http")]
 
