@@ -30,9 +30,10 @@ INSTEAD = {"http_error": "http_error(503, init, 2) @ start"}
 TEXTS = [
     INSTEAD.get(kind.name, kind.example) for kind in KINDS.values() if kind.name not in ELSEWHERE
 ]
-#: Keeps the session from being opened (tests/test_proxy_faults.py has the moment with a shorter
-#: one); needs another fault first.
+#: Keeps the session from being opened; needs another fault first.
 UNFIT = {"refuse(5s) @ start", "reset @ conn#2 + 50ms"}
+#: The example's lasts longer than the opening of a session is tried.
+TEXTS.append("refuse(500ms) @ start")
 TEXTS += [each.example for each in MOMENTS.values() if not each.name.startswith("http")]
 
 

@@ -119,7 +119,10 @@ def _unharmed(case: Case, fault: Fault, fired: journal.FaultFired) -> str:
             return "fired, and the client did not have to come back"
     if fault.spec.scope is Scope.LISTENER and "post" not in fault.params:
         until = fired.until if fired.until is not None else case.timeline.last
-        if not any(fired.t - _OFF <= e.t <= until + _OFF for e in case.attempts):
+        tried = [e.t for e in case.attempts]
+        # To a listener the opening of the session is one more to keep out.
+        tried += [e.t for e in case.timeline.all(journal.Init) if not e.status]
+        if not any(fired.t - _OFF <= t <= until + _OFF for t in tried):
             if case.foreign:
                 return ""  # an attempt that is kept off the proxy leaves nothing there
             return "fired, and nobody tried to connect while it lasted"
