@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO ?= fixtures/demo.flac
+APT := -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,8 +20,15 @@ $(READY): pyproject.toml
 demo: $(READY)  ## Play a recording into a sandbox on this machine
 	$(BIN)/replay run $(DEMO) --endpointing 300ms
 
-test: $(READY) lint types  ## Everything: style, types, tests
+test: $(READY) lint types browser  ## Everything: style, types, tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# A page is tested in a real browser. Where none can be had, those tests say so and are skipped.
+browser: export DEBIAN_FRONTEND := noninteractive
+browser:
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get $(APT) update && apt-get $(APT) install --yes --no-install-recommends chromium; } \
+		>/dev/null 2>&1 </dev/null || true
 
 lint: $(READY)  ## Style
 	$(BIN)/ruff format --check .

@@ -30,6 +30,8 @@ from replay.sandbox import jobs
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.jobs import Entry, request_id
 from replay.sandbox.listing import Filters
+from replay.sandbox.page import HEADERS, render
+from replay.sandbox.status import status
 from replay.sandbox.store import Store
 from replay.wire import http
 from replay.wire.config import MODELS
@@ -71,6 +73,7 @@ def make_app(sandbox: Sandbox) -> Starlette:
     lists = [Route(path, routes.keyed(routes.list), methods=["GET"]) for path in LIST_PATHS]
     app = Starlette(
         routes=[
+            Route("/", routes.page, methods=["GET"]),
             Route(HEALTH_PATH, routes.health, methods=["GET"]),
             Route(MODELS_PATH, routes.models, methods=["GET"]),
             *lists,
@@ -118,15 +121,33 @@ class _Routes:
         """`handler`, for those who have the key."""
 
         async def checked(request: Request) -> Response:
-            expected = self._sandbox.settings.api_key
-            given = request.headers.get(API_KEY_HEADER, "")
-            if expected and not given:
-                raise ApiError(401, "no gladia key provided")
-            if expected and not compare_digest(given.encode(), expected.encode()):
-                raise ApiError(401, "gladia user not found")
+            self._need_key(request)
             return await handler(request)
 
         return checked
+
+    def _need_key(self, request: Request) -> None:
+        """Whether a key that is asked for was given.
+
+        Raises:
+            ApiError: 401.
+        """
+        expected = self._sandbox.settings.api_key
+        given = request.headers.get(API_KEY_HEADER, "")
+        if expected and not given:
+            raise ApiError(401, "no gladia key provided")
+        if expected and not compare_digest(given.encode(), expected.encode()):
+            raise ApiError(401, "gladia user not found")
+
+    async def page(self, request: Request) -> Response:
+        """For people, whom nobody asks for a key; without it they see counts."""
+        try:
+            self._need_key(request)
+            guarded = False
+        except ApiError:
+            guarded = True
+        text = render(status(self._sandbox, guarded=guarded))
+        return Response(text.encode(errors="replace"), media_type="text/html", headers=HEADERS)
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
         answer: dict[str, Any] = {"health": "OK"}

@@ -29,6 +29,7 @@ from replay.sandbox.scratch import scratch_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
+from replay.sandbox.troubles import Troubles, kept_troubles
 from replay.wire.config import MODELS, REGIONS, Problem, SessionConfig, problems
 from replay.wire.http import Job
 
@@ -69,11 +70,13 @@ class Sandbox:
         register: Register,
         nursery: trio.Nursery,
         *,
+        troubles: Troubles,
         rng: Random | None = None,
         began: datetime | None = None,
     ) -> None:
         self.settings = settings
         self.recognizer = recognizer
+        self.troubles = troubles
         self._directory = directory
         self._register = register
         self._nursery = nursery
@@ -86,6 +89,11 @@ class Sandbox:
         self._rng = rng
         self._origin = (began or datetime.now(UTC), trio.current_time())
         self._post = PostOffice(settings.mail, self.now, durable=register.durable)
+
+    @property
+    def began(self) -> datetime:
+        """When it was opened."""
+        return self._origin[0]
 
     def now(self) -> datetime:
         """The time of day, moved on by trio's clock, so that tests can let it fly."""
@@ -333,12 +341,23 @@ async def open_sandbox(
     Raises:
         MachineError: the directory cannot be used, or is in use.
     """
-    with _directory(settings) as directory, _register(settings, directory) as register:
+    with (
+        kept_troubles(settings.api_key) as troubles,
+        _directory(settings) as directory,
+        _register(settings, directory) as register,
+    ):
         rows = register.rows()
         try:
             async with trio.open_nursery() as nursery:
                 sandbox = Sandbox(
-                    settings, recognizer, directory, register, nursery, rng=rng, began=began
+                    settings,
+                    recognizer,
+                    directory,
+                    register,
+                    nursery,
+                    troubles=troubles,
+                    rng=rng,
+                    began=began,
                 )
                 sandbox.restore(rows)
                 yield sandbox

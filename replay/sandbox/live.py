@@ -40,6 +40,7 @@ from replay.sandbox.seat import Seat
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage
 from replay.sandbox.store import Store
+from replay.sandbox.tail import Tail
 from replay.sandbox.telling import Telling
 from replay.wire import closing
 from replay.wire import messages as m
@@ -70,6 +71,7 @@ class LiveSession(Session):
         past = recall(store, self.config.channels, finals_wanted=finals_wanted)
         self._listening = Listening(self.config, store, recognizer, past)
         self._outbox = Outbox(settings.outbox_bytes, store)
+        self.tail: Tail = Tail(past.latest)
         self._outgoing = Outgoing(
             self.id,
             self.config,
@@ -79,6 +81,7 @@ class LiveSession(Session):
             flaws=self._flaws,
             past=past,
             mail=mail,
+            tail=self.tail,
         )
         self._telling = Telling(
             Processing(self.id, self.config),
@@ -96,6 +99,10 @@ class LiveSession(Session):
         self._told = False  # everything has been said
         self._audio_at = 0.0
         self._pausing = False  # no audio comes because none is read
+
+    @property
+    def connected(self) -> bool:
+        return self._seat is not None
 
     @property
     def behind(self) -> float:
@@ -296,6 +303,7 @@ class LiveSession(Session):
             self.stage = Stage.OVER
             self._listening.close()
             self.store.close()
+            self.tail.close()
             self._changed.set()
 
     async def _live(self) -> None:

@@ -10,6 +10,7 @@ from replay.sandbox.outbox import Outbox, Parcel
 from replay.sandbox.past import Past
 from replay.sandbox.recognizers.base import Event, Final, Partial, SpeechEnded, SpeechStarted
 from replay.sandbox.store import Store
+from replay.sandbox.tail import Tail
 from replay.wire import messages as m
 from replay.wire.config import SessionConfig
 from replay.wire.gating import wanted
@@ -31,6 +32,7 @@ class Outgoing:
         flaws: Flaws,
         past: Past,
         mail: Mail,
+        tail: Tail,
     ) -> None:
         """`past`: what was put out already; the part that was not delivered is put out again."""
         self.connected = False
@@ -41,6 +43,7 @@ class Outgoing:
         self._stamp = stamp
         self._flaws = flaws
         self._mail = mail
+        self._tail = tail
         self._channels = past.channels
         self._utterances = [channel.finals for channel in past.channels]
         self._told_until = past.seconds
@@ -104,10 +107,12 @@ class Outgoing:
                 if time > self._told_until or not past.repeats_end():
                     self.put(m.SpeechEnd(data=m.SpeechTime(time=time, channel=channel)))
             case Partial(utterance):
+                self._tail.add_partial(utterance)
                 self.put(_transcript(self._utterances[channel], utterance, final=False))
             case Final(utterance):
                 # First the result, then the message: what is filed is put out after a restart.
                 self._store.add_utterance(utterance)
+                self._tail.add_final(utterance)
                 self._utterances[channel] += 1
                 self.put(_transcript(self._utterances[channel] - 1, utterance, final=True))
                 return utterance_id(channel, self._utterances[channel] - 1)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from replay.sandbox.store import Store
+from replay.sandbox.tail import LINES
 from replay.wire import gating
 from replay.wire import messages as m
 
@@ -51,6 +52,7 @@ class Past:
     messages: everything that was put out, in order, as text and value.
     addons: how many messages of add-ons were put out; they follow the finals as filed.
     seconds: of audio that had come in; nothing that was told is about later audio.
+    latest: the last finals that were filed.
     """
 
     channels: Sequence[ChannelPast]
@@ -58,6 +60,7 @@ class Past:
     messages: Sequence[tuple[str, m.Received]] = field(default=(), repr=False)
     addons: int = 0
     seconds: float = 0.0
+    latest: Sequence[m.Utterance] = ()
 
 
 def recall(store: Store, channels: int, *, finals_wanted: bool) -> Past:
@@ -71,15 +74,22 @@ def recall(store: Store, channels: int, *, finals_wanted: bool) -> Past:
     }
     counts = [sum(channel == each for each, _ in told) for channel in range(channels)]
     untold = []
-    for utterance in store.utterances():
+    utterances = store.utterances()
+    for utterance in utterances:
         channel = per_channel[utterance.channel]
         if finals_wanted and channel.finals >= counts[utterance.channel]:
             untold.append((channel.finals, utterance))
         channel.finals += 1
         channel.heard = max(channel.heard, utterance.end)
     _count_speech(per_channel, [message for _, message in messages])
-    addons = sum(isinstance(message, gating.REALTIME) for _, message in messages)
-    return Past(per_channel, untold, messages, addons, store.seconds + _SLACK)
+    return Past(
+        per_channel,
+        untold,
+        messages,
+        addons=sum(isinstance(message, gating.REALTIME) for _, message in messages),
+        seconds=store.seconds + _SLACK,
+        latest=utterances[-LINES:],
+    )
 
 
 def _count_speech(channels: list[ChannelPast], messages: list[m.Received]) -> None:

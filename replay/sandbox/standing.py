@@ -13,6 +13,7 @@ from replay.sandbox.connection import Connection
 from replay.sandbox.register import Register, Row
 from replay.sandbox.settings import Settings
 from replay.sandbox.store import Store
+from replay.sandbox.tail import Tail
 from replay.wire import closing
 from replay.wire.messages import ResultMetadata
 
@@ -39,6 +40,7 @@ class Session:
         row: what is kept of it in the register.
         stage: how far it has come.
         failure: why it broke down, or None.
+        tail: the last of what was understood, for one that lived in this sandbox.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Session:
         self.store = store
         self.stage = Stage[row.stage]
         self.failure: ReplayError | None = MachineError(row.failure) if row.failure else None
+        self.tail: Tail | None = None
         self._register = register
         self._settings = settings
         self._now = now
@@ -69,6 +72,11 @@ class Session:
     def result(self) -> ResultMetadata | None:
         """What it came to, without its text; None before the end."""
         return self.row.result
+
+    @property
+    def connected(self) -> bool:
+        """Is a client there?"""
+        return False
 
     async def serve(self, connection: Connection) -> None:
         """Tell `connection` that there is nothing more."""

@@ -1,0 +1,169 @@
+"""Debian's chromium without a screen, told what to do by way of its DevTools protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import trio
+from trio_websocket import open_websocket_url
+
+_START_SECONDS = 30.0
+_FLAGS = [
+    *("--headless", "--remote-debugging-port=0", "--no-first-run", "--disable-extensions"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-breakpad"),
+    *("--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"),
+    "--no-proxy-server",
+]
+
+
+def chromium() -> str:
+    """Where it is. Without it the test is skipped, or fails where CI=true says that nothing may
+    go unchecked."""
+    found = shutil.which("chromium")
+    if found is None:
+        reason = "needs chromium (as root, `make test` installs it where there is apt-get)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@contextmanager
+def running_browser() -> Iterator[str]:
+    """A browser with a profile of its own, for as long as the block; gives the URL that it takes
+    commands at. No process and no file of it stays."""
+    program = chromium()
+    profile = Path(tempfile.mkdtemp(prefix="replay-chromium-"))
+    # Its own sandbox refuses to be root's.
+    flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    process = subprocess.Popen(
+        [program, *flags, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield _address(process, profile / "DevToolsActivePort")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        left = _processes(profile)
+        for each in left:
+            each.kill()
+        psutil.wait_procs(left, timeout=10)
+        assert _processes(profile) == []
+        shutil.rmtree(profile)
+
+
+def _address(process: subprocess.Popen[bytes], port_file: Path) -> str:
+    limit = time.monotonic() + _START_SECONDS
+    while time.monotonic() < limit:
+        lines = port_file.read_text().splitlines() if port_file.exists() else []
+        if len(lines) == 2:
+            return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+        assert process.poll() is None, "chromium did not start"
+        time.sleep(0.05)
+    raise AssertionError("chromium did not say where it listens")
+
+
+def _processes(profile: Path) -> list[psutil.Process]:
+    """What still runs with that profile."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(profile) in word for word in process.info["cmdline"] or ())
+    ]
+
+
+class Tab:
+    """One page. `complaints`: what went to its console, and errors that nobody caught."""
+
+    def __init__(self, websocket: Any) -> None:
+        self.complaints: list[str] = []
+        self._websocket = websocket
+        self._session: str | None = None
+        self._count = 0
+
+    async def open(self) -> None:
+        target = await self.call("Target.createTarget", url="about:blank")
+        attached = await self.call(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            await self.call(f"{domain}.enable")
+
+    async def close(self) -> None:
+        await self.call("Page.close")
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Have something done, and what came of it."""
+        self._count += 1
+        command = {"id": self._count, "method": method, "params": params}
+        if self._session:
+            command["sessionId"] = self._session
+        await self._websocket.send_message(json.dumps(command))
+        while (message := await self._next()).get("id") != self._count:
+            pass
+        assert "error" not in message, message
+        return dict(message["result"])
+
+    async def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(await self._websocket.get_message())
+        kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+        if message.get("method") in kinds:
+            self.complaints.append(json.dumps(message["params"]))
+        return message
+
+    async def goto(self, url: str) -> None:
+        """Load `url`, until everything in it is there."""
+        await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    async def value(self, expression: str) -> Any:
+        """What a JavaScript expression is in the page, also in one that may run no script."""
+        done = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return done["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait until it holds."""
+        with trio.fail_after(20):
+            while not await self.value(expression):  # noqa: ASYNC110 - nothing here would tell
+                await trio.sleep(0.05)
+
+    async def text(self) -> str:
+        """What can be read."""
+        return str(await self.value("document.body.innerText"))
+
+    async def narrow(self, width: int) -> None:
+        """Look at it on a telephone of that width."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=740,
+            deviceScaleFactor=1,
+            mobile=True,
+        )
+
+
+@asynccontextmanager
+async def tab(address: str) -> AsyncIterator[Tab]:
+    """A new page in the browser at `address`."""
+    async with open_websocket_url(address, max_message_size=1 << 26) as websocket:
+        made = Tab(websocket)
+        with trio.fail_after(60):
+            await made.open()
+            yield made
+            await made.close()
