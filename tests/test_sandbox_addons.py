@@ -13,13 +13,16 @@ import schema
 import trio
 import trio.testing
 from sandboxes import ALL, SECOND, Client, join, sandbox, scripted, words
+from test_sandbox_recognizers import SPEECH as FILES
 from test_sandbox_restart import lived_through
 from test_sandbox_schema import Reader, job_of, place
 from test_sandbox_schema import join as read
 
+from replay.audio import HEADER_BYTES
 from replay.sandbox import processing
 from replay.sandbox.addons.entities import recognise
 from replay.sandbox.hub import Entry
+from replay.sandbox.recognizers import make
 from replay.sandbox.recognizers.base import Final
 from replay.sandbox.recognizers.scripted import Script
 from replay.wire import messages as m
@@ -235,6 +238,42 @@ async def test_large_work_runs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(processing, "_LONG", 0)
     assert await everything() == small
     assert len(threads) > 1
+
+
+@pytest.mark.local
+async def test_real_recognition() -> None:
+    """What is really heard is spelled, judged and summed up, and marked with the language that it
+    was understood as, whatever was asked for."""
+    audio = (FILES / "beckett.wav").read_bytes()[HEADER_BYTES:]
+    body = {
+        "language_config": {"languages": ["de"]},
+        "endpointing": 0.3,
+        "realtime_processing": {
+            "custom_spelling": True,
+            "custom_spelling_config": {"spelling_dictionary": {"EVER": ["ever"]}},
+            "named_entity_recognition": True,
+            "sentiment_analysis": True,
+        },
+        "post_processing": {"summarization": True},
+    }
+    async with sandbox(make("moonshine")) as box, trio.open_nursery() as nursery:
+        entry = box.init(body)
+        client = await join(nursery, entry)
+        await client.say(audio, m.STOP_RECORDING)
+        with trio.fail_after(60):
+            while client.closed is None:  # noqa: ASYNC110 - the client is a plain record
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    (final,) = client.all(m.PostFinalTranscript)
+    assert final.data.transcription.languages == ["en"]
+    assert "EVER tried" in final.data.transcription.full_transcript
+    assert {n.error for n in [*client.all(m.NamedEntities), *client.all(m.Sentiment)]} == {None}
+    assert len(client.all(m.Sentiment)) == len(client.finals()) > 0
+    felt = json.loads(final.data.sentiment_analysis.results)
+    assert "negative" in {each["sentiment"] for each in felt}
+    told = final.data.summarization.results
+    assert told
+    assert set(told.split()) <= set(final.data.transcription.full_transcript.split())
 
 
 # ------------------------------------------------------------------ deaths of the sandbox

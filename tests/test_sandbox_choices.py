@@ -15,6 +15,7 @@ from test_sandbox_http import play, service
 from replay.audio import AudioFormat, Encoding, wav_header
 from replay.cli.sandbox import command, settings_from
 from replay.errors import UsageError
+from replay.sandbox.recognizers.silent import SilentRecognizer
 from replay.sandbox.settings import Settings
 from replay.wire import messages as m
 
@@ -111,6 +112,33 @@ async def test_model_the_service_has_not(caplog: pytest.LogCaptureFixture) -> No
             assert (await client.post("/v2/live", json={"model": model})).status_code == 201
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert told == ["model 'solaria-2': the service has only solaria-1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "other"),
+    [([], ""), (["en"], ""), (["de"], "de"), (["fr", "en", "de"], "fr, de")],
+)
+async def test_language_nobody_understands(
+    asked: list[str], other: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """A session that asks for a language the recogniser has not gets one line in the log, also
+    when the sandbox is restarted."""
+
+    class English(SilentRecognizer):
+        name = "small"
+        languages = frozenset({"en"})
+
+    body = {"channels": 2, "language_config": {"languages": asked}}
+    async with sandbox(English(), data=tmp_path) as box:
+        job_id = box.init(body).live.id
+    async with sandbox(English(), data=tmp_path):
+        pass
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    line = (
+        f"session {job_id} asks for {other}, but the small recogniser understands en alone: "
+        "whatever is said is written, and marked, as that"
+    )
+    assert told == [line] * bool(other)
 
 
 def chosen(*words: str) -> Settings:

@@ -32,6 +32,7 @@ class Slow:
 
     name = "slow"
     wants_audio = False
+    languages = None
 
     def __init__(self, seconds: float) -> None:
         self.load = Load()

@@ -150,8 +150,22 @@ class Sandbox:
             entry.live.store.delete()
             self._drop(entry)
             raise
+        self._warn_of_languages(entry)
         self._start(entry)
         return entry
+
+    def _warn_of_languages(self, entry: Entry) -> None:
+        known = self.recognizer.languages
+        asked = entry.live.config.language_config.languages
+        if known is not None and (other := [each for each in asked if each not in known]):
+            _log.warning(
+                "session %s asks for %s, but the %s recogniser understands %s alone: "
+                "whatever is said is written, and marked, as that",
+                entry.live.id,
+                ", ".join(other),
+                self.recognizer.name,
+                ", ".join(sorted(known)),
+            )
 
     def _need_place(self) -> None:
         """Whether there is room for one more session.

@@ -126,6 +126,11 @@ class Recognizer(Protocol):
         ...
 
     @property
+    def languages(self) -> frozenset[str] | None:
+        """Codes of those it understands; None where it speaks whatever a session asks for."""
+        ...
+
+    @property
     def load(self) -> Load | None:
         """How busy it is; None where it is never too busy."""
         ...

@@ -108,6 +108,7 @@ class MoonshineRecognizer:
 
     name = "moonshine"
     wants_audio = True
+    languages = frozenset({"en"})
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or min(4, os.cpu_count() or 1)

@@ -200,6 +200,7 @@ class ScriptedRecognizer:
 
     name = "scripted"
     wants_audio = False
+    languages = None
     load = None
 
     def __init__(self, script: Script, manner: Manner | None = None) -> None:

@@ -19,6 +19,7 @@ class SilentStream:
 class SilentRecognizer:
     name = "silent"
     wants_audio = False
+    languages = None
     load = None
 
     async def prepare(self) -> None:
