@@ -148,6 +148,34 @@ async def test_a_dead_receiver_harms_nobody(
     assert heard[0] == heard[1]
 
 
+async def test_a_bug_in_posting_harms_nobody(
+    autojump_clock: object, posts: Posts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Planted: what nobody foresaw in a try costs that try, and is put down with its place and
+    without the URL; the session is done, and what is posted later arrives."""
+    left = 4
+
+    async def broken() -> str:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise ZeroDivisionError(f"at {URL}")
+        return await posts.fine()
+
+    posts.answer = broken
+    async with sandbox(scripted(GOOD_DAY)) as box:
+        client = await talk(box, body())
+        assert client.closed == (1000, "")
+        await trio.sleep(10)
+        assert posts.events() == DEFAULT[1:]
+        (entry,) = box.newest_first()
+        assert entry.status == "done"
+    told = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert len(told) == 4
+    assert all("in broken\n" in each and "ZeroDivisionError: at ***" in each for each in told)
+    assert URL not in "".join(told)
+
+
 async def test_what_is_left_is_posted_after_the_session(
     autojump_clock: object, posts: Posts
 ) -> None:

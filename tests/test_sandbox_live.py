@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import struct
 import tracemalloc
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
+from hostile import EVERY, SPOKEN, door, neighbour
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandboxes import ALL, GOOD_DAY, SECOND, join, sandbox, scripted, speak, words
@@ -443,6 +445,43 @@ async def test_recogniser_breaks_down(autojump_clock: trio.testing.MockClock) ->
         assert box.job(entry).status == "error"
         assert box.job(entry).error_code == 500
         assert other.status == "queued"
+
+
+@pytest.mark.parametrize("place", ["hear", "think", "finish", "save"])
+async def test_a_bug_ends_its_own_session(
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """Planted, in the recogniser or in keeping the record: what nobody foresaw closes the session's
+    connection with 1011, files it as failed and is put down with its place, without the token; the
+    session beside it is exact, and the next one is served."""
+    recognizer = scripted(SPOKEN, repeat=EVERY)
+    async with sandbox(recognizer) as box, door(box) as front, trio.open_nursery() as nursery:
+        entry = box.init({})
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError(f"of {entry.token}")
+
+        live: Any = entry.live
+        spoilt = live if place == "save" else live._listening._streams[0]
+        client = await join(nursery, entry)
+        async with neighbour(front):
+            await client.say(bytes(SECOND))
+            monkeypatch.setattr(spoilt, "_save" if place == "save" else place, broken)
+            await client.say(bytes(SECOND))
+            await client.stop()
+            await trio.sleep(1)
+            assert client.closed == (1011, "the session broke down")
+            assert (box.job(entry).status, entry.live.stage) == ("error", Stage.OVER)
+            told = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+            assert told[0].startswith(f"session {entry.live.id} broke down:\n")
+            assert "in broken\n" in told[0]
+            assert "ZeroDivisionError: of ***" in told[0]
+            assert entry.token not in "".join(told)
+        async with neighbour(front):
+            pass
 
 
 @pytest.mark.parametrize("data", [bytes(100), b"RIFF"])

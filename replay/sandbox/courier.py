@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
+from replay.sandbox.bugs import log_bug
 from replay.sandbox.postbook import Postbook, Written
 from replay.sandbox.schedule import Signal
 
@@ -46,14 +47,24 @@ class Courier:
         failed: how many were given up after their last try.
     """
 
-    def __init__(self, name: str, book: Postbook, carry: Carry, terms: Terms) -> None:
-        """`book`: what is owed from before; it notes what comes and what is done."""
+    def __init__(
+        self,
+        name: str,
+        book: Postbook,
+        carry: Carry,
+        terms: Terms,
+        *,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
+        """`book`: what is owed from before; it notes what comes and what is done. `secrets`: what
+        no log may show."""
         self.dropped = 0
         self.failed = 0
         self._name = name
         self._book = book
         self._carry = carry
         self._terms = terms
+        self._secrets = secrets
         self._queue: deque[Written] = deque(book.owed)
         self._bytes = sum(len(each.body) for each in self._queue)
         self._changed = Signal()
@@ -126,7 +137,7 @@ class Courier:
         for attempt in range(1, self._terms.tries + 1):
             reason = f"no answer in {self._terms.timeout:g} s"
             with trio.move_on_after(self._terms.timeout):
-                reason = await self._carry(post)
+                reason = await self._try(post)
             if not reason:
                 return
             _log.info("%s: try %d failed: %s", self._name, attempt, reason)
@@ -135,6 +146,13 @@ class Courier:
                 pause *= 2
         self.failed += 1
         _log.warning("%s: given up after %d tries: %s", self._name, self._terms.tries, reason)
+
+    async def _try(self, post: Written) -> str:
+        try:
+            return await self._carry(post)
+        except Exception as bug:  # noqa: BLE001 - it costs this post, and nobody else
+            log_bug(f"{self._name}: a try broke down", bug, *self._secrets)
+            return "internal error"
 
     def _give_up(self) -> None:
         owed = len(self._queue) + (self._in_hand is not None)

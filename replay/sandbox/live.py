@@ -23,6 +23,7 @@ import trio
 
 from replay.errors import ConnectionLost, MachineError, ReplayError
 from replay.sandbox import result
+from replay.sandbox.bugs import log_bug
 from replay.sandbox.connection import Connection
 from replay.sandbox.defects import flaws
 from replay.sandbox.intake import Intake
@@ -288,8 +289,8 @@ class LiveSession(Session):
         self._heard.set()
         try:
             self._save()
-        except MachineError as error:
-            self._fail(error)
+        except* Exception as group:  # noqa: BLE001 - a bug ends this session, and no other
+            self._break_down(group)
 
     # ------------------------------------------------------------------ the session's own life
 
@@ -298,6 +299,8 @@ class LiveSession(Session):
         try:
             await self._live()
             self._move_on(Stage.OVER)
+        except* Exception as group:  # noqa: BLE001 - a bug ends this session, and no other
+            self._break_down(group)
         finally:
             # Also when cut short: but then the record says how far it had come.
             self.stage = Stage.OVER
@@ -317,7 +320,7 @@ class LiveSession(Session):
                 await self._telling.sum_up()
                 self._conclude()
             await self._tell_result()
-        except* ReplayError as group:
+        except* Exception as group:  # noqa: BLE001 - a bug ends this session, and no other
             self._break_down(group)
         await self._hand_over()
 
@@ -368,9 +371,12 @@ class LiveSession(Session):
         if self._seat and not self._seat.dismissed:
             self._seat.dismiss(closing.NORMAL, "", flush=True)
 
-    def _break_down(self, group: BaseExceptionGroup[ReplayError]) -> None:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
+    def _break_down(self, group: ExceptionGroup[Exception]) -> None:
+        ours, bugs = group.split(ReplayError)
+        if bugs is not None:
+            log_bug(f"session {self.id} broke down", bugs, self.row.token)
+        error: Exception = ours or MachineError("internal error")
+        while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         assert isinstance(error, ReplayError)
         self._fail(error)

@@ -76,12 +76,13 @@ class PostOffice:
             MachineError: its records cannot be used.
         """
 
-        def courier(file: str, carry: Carry) -> Courier | None:
+        def courier(file: str, carry: Carry, url: str) -> Courier | None:
             path = directory / file if self._durable else None
             if ended and not (path and path.exists()):
                 return None
             name = f"session {session_id}: {file.removesuffix('.jsonl')}"
-            made = Courier(name, Postbook(path), carry, self._settings.terms)
+            # Whoever is told puts what only they may know into their URL.
+            made = Courier(name, Postbook(path), carry, self._settings.terms, secrets=(url,))
             if ended and not made.pending:
                 made.shut()
                 return None
@@ -89,10 +90,10 @@ class PostOffice:
 
         callbacks, wants = None, config.callback_config
         if config.callback and isinstance(wants, CallbackConfig) and isinstance(wants.url, str):
-            callbacks = courier(_CALLBACKS, partial(self._call_back, wants.url))
+            callbacks = courier(_CALLBACKS, partial(self._call_back, wants.url), wants.url)
         webhooks, url = None, self._settings.webhook_url
         if url is not None:
-            webhooks = courier(_WEBHOOKS, partial(self._tell_hook, url, session_id))
+            webhooks = courier(_WEBHOOKS, partial(self._tell_hook, url, session_id), url)
         return Mail(session_id, config, callbacks, webhooks)
 
     async def _call_back(self, url: str, post: Written) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
-
 import trio
 
 from replay.errors import ConnectionLost
+from replay.sandbox.bugs import log_bug
 from replay.sandbox.hub import Sandbox
 from replay.sandbox.patience import Share
 from replay.sandbox.websocket import ServerWebSocket
@@ -16,8 +14,6 @@ from replay.wire.http import LIVE_PATH
 
 #: A frame of the allowed size may come as base64 inside JSON.
 _TEXT_FACTOR = 2
-
-_log = logging.getLogger(__name__)
 
 
 async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = b"") -> None:
@@ -46,14 +42,6 @@ async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = 
     finally:
         share.hold(0)
         await trio.aclose_forcefully(stream)
-
-
-def log_bug(what: str, bug: BaseException, *secrets: str) -> None:
-    """Put down what nobody foresaw and where it came from, without the `secrets`."""
-    told = "".join(traceback.format_exception(bug)).rstrip()
-    for secret in filter(None, secrets):
-        told = told.replace(secret, "***")
-    _log.error("%s:\n%s", what, told)
 
 
 async def _converse(sandbox: Sandbox, websocket: ServerWebSocket) -> None:

@@ -23,8 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replay.errors import MachineError
 from replay.sandbox.app import make_app
+from replay.sandbox.bugs import log_bug
 from replay.sandbox.hub import Sandbox
-from replay.sandbox.memory import log_bug, serve_stream
+from replay.sandbox.memory import serve_stream
 from replay.sandbox.patience import PatientStream
 
 _HEAD_BYTES = 1 << 14
