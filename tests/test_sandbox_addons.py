@@ -15,12 +15,13 @@ import trio.testing
 from sandboxes import ALL, SECOND, Client, join, sandbox, scripted, words
 from test_sandbox_recognizers import SPEECH as FILES
 from test_sandbox_restart import lived_through
-from test_sandbox_schema import Reader, job_of, place
+from test_sandbox_schema import Reader, job_of, place, web
 from test_sandbox_schema import join as read
 
-from replay.audio import HEADER_BYTES
-from replay.sandbox import processing
+from replay.audio import HEADER_BYTES, AudioFormat
+from replay.sandbox import processing, result
 from replay.sandbox.addons.entities import recognise
+from replay.sandbox.addons.summary import summarise
 from replay.sandbox.hub import Entry
 from replay.sandbox.recognizers import make
 from replay.sandbox.recognizers.base import Final
@@ -91,21 +92,21 @@ async def test_everything_on(autojump_clock: trio.testing.MockClock) -> None:
     (told,) = reader.all(m.PostSummarization)
     assert told.data.results == "I love Gladia, Pyotr."
     (final,) = reader.all(m.PostFinalTranscript)
-    for result in (final.data, job.result):
-        check_envelopes(result)
+    for found in (final.data, job.result):
+        check_envelopes(found)
 
 
-def check_envelopes(result: Any) -> None:
-    assert (result.translation.success, result.translation.is_empty) == (False, True)
-    assert result.translation.error.exception == "NoTranslationModel"
-    assert result.summarization.success
-    assert result.summarization.results == "I love Gladia, Pyotr."
-    assert result.named_entity_recognition.success
-    (found,) = msgspec.to_builtins(result.named_entity_recognition.results)
-    assert (found["entity_type"], found["text"], found["end"]) == ("MONEY", "ten dollars", 2.4)
-    felt = json.loads(result.sentiment_analysis.results)
+def check_envelopes(found: Any) -> None:
+    assert (found.translation.success, found.translation.is_empty) == (False, True)
+    assert found.translation.error.exception == "NoTranslationModel"
+    assert found.summarization.success
+    assert found.summarization.results == "I love Gladia, Pyotr."
+    assert found.named_entity_recognition.success
+    (entity,) = msgspec.to_builtins(found.named_entity_recognition.results)
+    assert (entity["entity_type"], entity["text"], entity["end"]) == ("MONEY", "ten dollars", 2.4)
+    felt = json.loads(found.sentiment_analysis.results)
     assert [each["sentiment"] for each in felt] == ["positive", "neutral"]
-    assert result.transcription.full_transcript == "I love Gladia, Pyotr. It costs ten dollars."
+    assert found.transcription.full_transcript == "I love Gladia, Pyotr. It costs ten dollars."
 
 
 async def test_partials_are_corrected(autojump_clock: trio.testing.MockClock) -> None:
@@ -238,6 +239,89 @@ async def test_large_work_runs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(processing, "_LONG", 0)
     assert await everything() == small
     assert len(threads) > 1
+
+
+# ------------------------------------------------------------------ the longest session
+
+EVERY_WORD = (
+    "I hate it. Peter paid ten dollars. Anna Miller loves it. At noon call Dr. Smith!".split()
+)
+
+
+class Weighing(Client):
+    """A client that knows how large its largest message was."""
+
+    largest = 0
+
+    async def send(self, text: str) -> None:
+        self.largest = max(self.largest, len(text.encode()))
+        await super().send(text)
+
+
+async def test_three_hours(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every add-on on, no message of the longest session is over 1 MiB; the last one has the
+    first of what was found, and the job has it all."""
+    monkeypatch.setattr(processing, "_LONG", 1e9)  # virtual time waits for no thread
+    said = [EVERY_WORD[n % len(EVERY_WORD)] for n in range(48)]
+    script = Script(words(*((word, n * 0.4, n * 0.4 + 0.3) for n, word in enumerate(said))))
+    fmt = AudioFormat(sample_rate=8000, bit_depth=8)
+    async with (
+        sandbox(scripted(script, repeat=19.5)) as box,
+        web(box) as routes,
+        trio.open_nursery() as nursery,
+    ):
+        body = {"bit_depth": 8, "sample_rate": 8000, "endpointing": 0.3, **EVERYTHING}
+        entry = box.init(body)
+        client = Weighing()
+        nursery.start_soon(entry.live.serve, client)
+        for _ in range(3 * 60):
+            await client.say(fmt.silence(fmt.bytes_in(60)))
+        await trio.sleep(1)
+        job = schema.job((await routes.get(f"/v2/live/{entry.live.id}")).content)
+    assert client.closed == (1000, "")
+    assert 900_000 < client.largest <= schema.MESSAGE_BYTES
+    assert job.result is not None
+    (final,) = client.all(m.PostFinalTranscript)
+    assert final.data.transcription.full_transcript == job.result.transcription.full_transcript
+    assert len(client.all(m.NamedEntities)) == len(client.finals()) > 2000
+    for name in ("named_entity_recognition", "sentiment_analysis"):
+        whole = msgspec.to_builtins(getattr(job.result, name))["results"]
+        part = getattr(final.data, name).results
+        if name == "sentiment_analysis":
+            whole, part = json.loads(whole), json.loads(part)
+        else:
+            spoken = [e for n in client.all(m.NamedEntities) for e in n.data.results]
+            assert whole == msgspec.to_builtins(spoken)
+        assert 1000 < len(part) < len(whole)
+        assert part == whole[: len(part)]
+
+
+def test_results_that_no_message_holds() -> None:
+    """Whatever add-ons found and however it is written, the last messages can be taken by every
+    client."""
+    text = '"\\" \x01 caf\u00e9 ' * 3
+    span = m.SentimentSpan(
+        sentiment="neutral", emotion="neutral", text=text, start=1.0, end=2.0, channel=0
+    )
+    found = msgspec.to_builtins([span] * 50_000)
+    envelope = m.AddonResult(success=True, is_empty=False, exec_time=1.0, results=found)
+    addons = m.AddonResults(
+        summarization=m.AddonResult(
+            success=True, is_empty=False, exec_time=0.0, results=summarise("\x01" * 90_000)
+        ),
+        named_entity_recognition=envelope,
+        sentiment_analysis=envelope,
+    )
+    word = m.Word(word=" caf\u00e9", start=1.0, end=2.0, confidence=0.5)
+    utterance = m.Utterance(
+        start=1.0, end=2.0, confidence=0.5, channel=0, words=[word] * 9, text=text, language="en"
+    )
+    facts = result.metadata(AudioFormat(), 10_800.0, 1.0)
+    whole = result.transcription([utterance] * 50_000)
+    sizes = [len(m.encode(each).encode()) for each in result.last_messages(whole, facts, addons)]
+    assert 900_000 < max(sizes) <= 1_000_200
 
 
 @pytest.mark.local

@@ -12,7 +12,7 @@ from replay.wire.messages import Utterance, Word
 
 #: Behind these a full stop ends no sentence.
 _ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|[a-z])\.$", re.IGNORECASE)
-_END = re.compile(r"[.!?…。]+[\"'”’)\]]*(?=\s|$)")
+_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)|[。！？]+")
 _BARE = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
 
 

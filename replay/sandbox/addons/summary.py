@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections import Counter
 from typing import Literal
 
@@ -25,8 +26,8 @@ _COMMON = frozenset(
     those through too under until very was well were what when where which while who whom why will
     with would yeah yes you you're your""".split()
 )
-#: Text without full stops is no single sentence; words.
-_MOST = 60
+#: Text without full stops is no single sentence; characters.
+_MOST = 400
 #: Shorter sentences say nothing by themselves, words.
 _LEAST = 4
 _BULLETS = 7
@@ -47,10 +48,9 @@ def summarise(text: str, kind: Kind = "general") -> str:
 
 
 def _bounded(sentence: str) -> list[str]:
-    words = sentence.split()
-    if len(words) <= _MOST:
+    if len(sentence) <= _MOST:
         return [sentence]
-    return [" ".join(words[at : at + _MOST]) for at in range(0, len(words), _MOST)]
+    return textwrap.wrap(sentence, _MOST, break_on_hyphens=False)
 
 
 def _weightiest(said: list[str], count: int) -> list[int]:
