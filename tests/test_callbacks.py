@@ -196,6 +196,24 @@ async def test_what_is_left_is_posted_after_the_session(
         assert posts.events() == DEFAULT
 
 
+async def test_sessions_that_only_post_are_not_without_number(
+    autojump_clock: object, posts: Posts
+) -> None:
+    """They keep nobody from opening another; beyond as many as may run, the first is given up."""
+    posts.answer = posts.be_silent
+    async with sandbox(scripted(GOOD_DAY), max_sessions=2) as box:
+        for _ in range(3):
+            await talk(box, body())
+        third, second, _ = (entry.live.id for entry in box.newest_first())
+        posts.answer = posts.fine
+        await trio.sleep(30)
+        came = {json.loads(text)["id"] for *_, text in posts.taken}
+        assert came == {second, third}
+        for _ in range(3):  # what was delivered takes nobody's place
+            await talk(box, body())
+        assert len(posts.taken) == 5 * len(DEFAULT)
+
+
 async def test_the_sandbox_ends_with_posts_on_their_way(
     autojump_clock: object, posts: Posts
 ) -> None:

@@ -104,6 +104,10 @@ class Courier:
         self._scope.deadline = trio.current_time() + self._terms.linger
         self._changed.set()
 
+    def give_up(self) -> None:
+        """The time of what waits is over."""
+        self._scope.cancel()
+
     def cancel(self) -> None:
         """Forget everything."""
         self._queue.clear()
@@ -117,7 +121,7 @@ class Courier:
             with self._scope:
                 await self._deliver_all()
             if self._scope.cancelled_caught:
-                self._give_up()
+                self._leave_undelivered()
         finally:
             self.shut()
 
@@ -154,7 +158,7 @@ class Courier:
             log_bug(f"{self._name}: a try broke down", bug, *self._secrets)
             return "internal error"
 
-    def _give_up(self) -> None:
+    def _leave_undelivered(self) -> None:
         owed = len(self._queue) + (self._in_hand is not None)
         if owed:
             _log.warning("%s: out of time, %d were not delivered", self._name, owed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -24,8 +24,8 @@ from replay.sandbox.live import LiveSession
 from replay.sandbox.mail import PostOffice
 from replay.sandbox.patience import Pool
 from replay.sandbox.recognizers.base import Recognizer
-from replay.sandbox.register import NoRegister, Register, Row, SqliteRegister
-from replay.sandbox.scratch import scratch_directory
+from replay.sandbox.register import Register, Row, open_register
+from replay.sandbox.scratch import open_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
 from replay.sandbox.store import Store
@@ -88,7 +88,9 @@ class Sandbox:
         self._running = 0
         self._rng = rng
         self._origin = (began or datetime.now(UTC), trio.current_time())
-        self._post = PostOffice(settings.mail, self.now, durable=register.durable)
+        self._post = PostOffice(
+            settings.mail, self.now, durable=register.durable, lingering=settings.max_sessions
+        )
 
     @property
     def began(self) -> datetime:
@@ -232,13 +234,13 @@ class Sandbox:
     async def _run(self, entry: Entry) -> None:
         _log.info("session %s: opened", entry.live.id)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(entry.mail.run)
+            nursery.start_soon(self._post.deliver, entry.mail)
             try:
                 await entry.live.run()
             finally:
                 self._running -= 1
             _log.info("session %s: %s", entry.live.id, entry.status)
-            entry.mail.close()
+            self._post.close(entry.mail)
 
     def by_token(self, token: str) -> Session | None:
         entry = self._tokens.get(_digest(token))
@@ -315,28 +317,6 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode(errors="surrogatepass")).digest()
 
 
-@contextmanager
-def _directory(settings: Settings) -> Iterator[Path]:
-    if settings.data is None:
-        with scratch_directory() as made:
-            yield made
-        return
-    try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MachineError(f"cannot use {settings.data}: {error.strerror or error}") from None
-    yield settings.data
-
-
-@contextmanager
-def _register(settings: Settings, directory: Path) -> Iterator[Register]:
-    register = SqliteRegister(directory) if settings.data else NoRegister()
-    try:
-        yield register
-    finally:
-        register.close()
-
-
 @asynccontextmanager
 async def open_sandbox(
     settings: Settings,
@@ -357,8 +337,8 @@ async def open_sandbox(
     """
     with (
         kept_troubles(settings.api_key) as troubles,
-        _directory(settings) as directory,
-        _register(settings, directory) as register,
+        open_directory(settings.data) as directory,
+        open_register(directory, durable=settings.data is not None) as register,
     ):
         rows = register.rows()
         try:

@@ -45,15 +45,19 @@ class PostOffice:
         now: Callable[[], datetime],
         *,
         durable: bool,
+        lingering: int,
         poster: Poster | None = None,
         reach: Reach | None = None,
     ) -> None:
-        """`durable`: somebody may go on with it after the sandbox's death."""
+        """`durable`: somebody may go on with it after the sandbox's death; `lingering`: of how many
+        sessions that have ended something may be left to post."""
         self._settings = settings
         self._now = now
         self._durable = durable
         self._poster = poster or HttpPoster()
         self._reach = reach or Reach(settings.allowed)
+        self._most_lingering = lingering
+        self._lingering: dict[Mail, None] = {}
 
     async def refusal(self, config: object) -> str:
         """Why nothing can be posted as this body of a request asks for it; "" when it can."""
@@ -96,6 +100,25 @@ class PostOffice:
             webhooks = courier(_WEBHOOKS, partial(self._tell_hook, url, session_id), url)
         return Mail(session_id, config, callbacks, webhooks)
 
+    async def deliver(self, mail: Mail) -> None:
+        """Deliver until there is nothing more to come and to deliver, or time is up."""
+        try:
+            await mail.run()
+        finally:
+            self._lingering.pop(mail, None)
+
+    def close(self, mail: Mail) -> None:
+        """The session of `mail` has ended, and its place is another's: where too many such have
+        something left to post, the one that ended first is given up."""
+        mail.close()
+        if not mail.receivers:
+            return
+        self._lingering[mail] = None
+        if len(self._lingering) > self._most_lingering:
+            first = next(iter(self._lingering))
+            del self._lingering[first]
+            first.give_up()
+
     async def _call_back(self, url: str, post: Written) -> str:
         try:
             place = await self._reach.find(url)
@@ -134,6 +157,11 @@ class Mail:
         self._callbacks = callbacks
         self._webhooks = webhooks
         self._couriers = [each for each in (callbacks, webhooks) if each is not None]
+
+    @property
+    def receivers(self) -> int:
+        """How many there are to post to."""
+        return len(self._couriers)
 
     @property
     def pending(self) -> bool:
@@ -175,6 +203,11 @@ class Mail:
         """The session has ended."""
         for courier in self._couriers:
             courier.close()
+
+    def give_up(self) -> None:
+        """Nothing more is posted of what is left."""
+        for courier in self._couriers:
+            courier.give_up()
 
     def cancel(self) -> None:
         """The session is deleted."""

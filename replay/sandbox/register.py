@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -148,3 +149,17 @@ class SqliteRegister:
                 f"{self._path.parent} is in use by another sandbox: name another --data DIR"
             )
         return MachineError(f"cannot use {self._path}: {error}")
+
+
+@contextmanager
+def open_register(directory: Path, *, durable: bool) -> Iterator[Register]:
+    """A register for as long as the block; one that keeps nothing unless it is `durable`.
+
+    Raises:
+        MachineError: it cannot be used.
+    """
+    register = SqliteRegister(directory) if durable else NoRegister()
+    try:
+        yield register
+    finally:
+        register.close()

@@ -39,6 +39,24 @@ def scratch_directory() -> Iterator[Path]:
         yield Path(name)
 
 
+@contextmanager
+def open_directory(data: Path | None) -> Iterator[Path]:
+    """`data`, made where it is not there; one that goes away for None.
+
+    Raises:
+        MachineError: it cannot be used.
+    """
+    if data is None:
+        with scratch_directory() as made:
+            yield made
+        return
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot use {data}: {error.strerror or error}") from None
+    yield data
+
+
 def sweep() -> None:
     """Remove this user's directories whose owner is gone."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):

@@ -46,7 +46,8 @@ class Settings:
     max_behind: seconds of audio that may wait for recognition before reading of more pauses.
     pending_bytes: that all clients together may have sent of frames that are not whole yet, the
         first MiB of each not counted; who would exceed it is closed with 1013.
-    max_sessions: that run at a time; one more is refused with 503.
+    max_sessions: that run at a time; one more is refused with 503. And of how many that have ended
+        something may be left to post.
     max_visitors: connections at a time that belong to no session (HTTP, and handshakes); one more
         ends the one that was heard of least recently.
     handshake_timeout: how long a client may take for the head of its first request.
