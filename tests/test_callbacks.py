@@ -209,9 +209,21 @@ async def test_sessions_that_only_post_are_not_without_number(
         await trio.sleep(30)
         came = {json.loads(text)["id"] for *_, text in posts.taken}
         assert came == {second, third}
-        for _ in range(3):  # what was delivered takes nobody's place
+
+
+async def test_what_was_delivered_takes_nobodys_place(autojump_clock: object, posts: Posts) -> None:
+    """One that waits long for its receiver is not given up for those that came and went."""
+    mail = MailSettings(terms=Terms(timeout=40))
+    async with sandbox(scripted(GOOD_DAY), max_sessions=2, mail=mail) as box:
+        posts.answer = posts.be_silent
+        await talk(box, body())
+        posts.answer = posts.fine
+        for _ in range(3):
             await talk(box, body())
-        assert len(posts.taken) == 5 * len(DEFAULT)
+            await trio.testing.wait_all_tasks_blocked()
+        assert len(posts.taken) == 3 * len(DEFAULT)
+        await trio.sleep(50)
+        assert len(posts.taken) == 4 * len(DEFAULT)
 
 
 async def test_the_sandbox_ends_with_posts_on_their_way(
