@@ -129,7 +129,7 @@ async def test_a_session_that_breaks_down(autojump_clock: trio.testing.MockClock
         text = seen(box)
         nursery.cancel_scope.cancel()
     assert "broken down 1" in text
-    assert "broke down: cannot write" in text
+    assert re.search(r"cannot write \S+ Bad file descriptor broke down 1.0 s", text)
     assert re.search(rf"error session {entry.live.id}: cannot write .*Bad file descriptor", text)
 
 
@@ -174,7 +174,7 @@ async def test_many_sessions() -> None:
     assert [each in page for each in ids] == [False] * 20 + [True] * SHOWN
     assert f"live sessions {SHOWN + 20} with" in text_of(page)
     assert "And 20 more." in text_of(page)
-    assert page.count("<td>again</td>") == KEPT
+    assert page.count(">again</td>") == KEPT
     assert text_of(page).endswith("again And 5 more.")
     assert len(page) < 100_000
 
@@ -202,7 +202,7 @@ def evil_status(**changed: Any) -> Status:
     session = SessionStatus(
         id=EVIL,
         state=EVIL,
-        failed=False,
+        failure=EVIL,
         connected=True,
         audio="16 kHz",
         seconds=1,
@@ -382,7 +382,7 @@ async def test_a_transcript_grows_in_the_page(browser: str) -> None:
         card = f"document.getElementById('s-{entry.live.id}')"
         await page.until(f"{card}?.innerText.includes('waiting for its client')")
         client = await hear(entry, nursery, 0.8)
-        await page.until(f"{card}.innerText.includes('0:00 Good …')")
+        await page.until(f"{card}.innerText.includes('0:00 Good\u00a0…')")
         await client.say(bytes(2 * SECOND))
         await page.until(f"{card}.querySelector('[role=log]').innerText.includes('</script>')")
         assert f"Good {EVIL}" in await page.value(f"{card}.innerText")

@@ -77,7 +77,7 @@ def _totals(status: Status) -> Iterator[str]:
         ("broken down", str(totals.failed), totals.failed > 0),
         ("audio recorded", finely(totals.seconds), False),
         ("furthest behind", finely(totals.behind), totals.behind >= _LATE),
-        ("warnings and errors", str(status.troubles_count), status.troubles_count > 0),
+        ("warnings, errors", str(status.troubles_count), status.troubles_count > 0),
     ):
         mark = ' class="bad"' if bad else ""
         yield f"<div><dt>{name}</dt><dd{mark}>{value}</dd></div>"
@@ -112,8 +112,8 @@ def _live(session: SessionStatus) -> Iterator[str]:
     name = _e(session.id)
     yield f'<article id="s-{name}" aria-labelledby="h-{name}">'
     yield f'<h3 id="h-{name}"><code>{name}</code></h3>'
-    mark = "failed" if session.failed else "there" if session.connected else "away"
-    yield f'<p class="state {mark}">{_e(session.state)}</p>'
+    mark = "failed" if session.failure else "there" if session.connected else "away"
+    yield f'<p><span class="state {mark}">{_e(session.state)}</span> {_e(session.failure)}</p>'
     late = ' class="bad"' if session.behind >= _LATE else ""
     yield '<dl class="facts">'
     yield f"<div><dt>client</dt><dd>{'connected' if session.connected else 'not connected'}</dd>"
@@ -126,7 +126,7 @@ def _live(session: SessionStatus) -> Iterator[str]:
         yield f'<p id="f-{name}-{line.number}">{_line(line)}</p>'
     yield "</div>"
     for line in session.partials:
-        yield f'<p id="p-{name}-{line.channel}" class="partial">{_line(line)} …</p>'
+        yield f'<p id="p-{name}-{line.channel}" class="partial">{_line(line)}&nbsp;…</p>'
     if not session.finals and not session.partials:
         yield '<p class="dim">Nothing understood yet.</p>'
     yield "</article>"
@@ -144,8 +144,10 @@ def _ended(sessions: Sequence[SessionStatus]) -> Iterator[str]:
         if session.metadata:
             yield f'<div class="dim small"><code>{_e(session.metadata)}</code></div>'
         if session.finals:
-            yield f'<div class="words">{_line(session.finals[-1])}</div>'
-        mark = "failed" if session.failed else "over"
+            yield f"<div>{_line(session.finals[-1])}</div>"
+        if session.failure:
+            yield f'<div class="bad">{_e(session.failure)}</div>'
+        mark = "failed" if session.failure else "over"
         yield f'</th><td><span class="state {mark}">{_e(session.state)}</span></td>'
         yield f"<td>{finely(session.seconds)}</td><td>{spell(session.age)}</td></tr>"
     yield "</tbody></table>"
@@ -163,7 +165,7 @@ def _troubles(status: Status) -> Iterator[str]:
         mark = "warned" if trouble.level == "WARNING" else "failed"
         yield f"<tr><td>{trouble.at:%H:%M:%S}</td>"
         yield f'<td><span class="state {mark}">{_e(trouble.level.lower())}</span></td>'
-        yield f"<td>{_e(trouble.text)}</td></tr>"
+        yield f'<td class="said">{_e(trouble.text)}</td></tr>'
     yield "</tbody></table>"
     yield from _more(status.troubles_count - len(status.troubles))
     yield "</section>"

@@ -22,10 +22,10 @@ dl, dd { margin: 0; }
 #lost, .planted { padding: .5rem .8rem; border: 1px solid; border-left-width: 4px;
   border-radius: 4px; }
 #lost { color: var(--failed); } .planted { color: var(--away); margin-top: .8rem; }
-.totals { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .6rem;
-  margin-top: 1rem; }
-.totals div { display: flex; flex-direction: column-reverse; padding: .5rem .8rem;
-  background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+.totals { display: flex; flex-wrap: wrap; gap: .6rem; margin-top: 1rem; }
+.totals div { display: flex; flex-flow: column-reverse; justify-content: flex-end; flex: 1 1 6.4rem;
+  padding: .5rem .8rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 6px; }
 .totals dt { font-size: .85rem; }
 .totals dd { font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .cards { display: grid; gap: .8rem;
@@ -37,8 +37,7 @@ article { padding: .8rem 1rem; background: var(--card); border: 1px solid var(--
   margin-right: .45em; border-radius: 50%; background: var(--mark); }
 .there { --mark: var(--there); } .away, .warned { --mark: var(--away); }
 .failed { --mark: var(--failed); } .over { --mark: var(--over); }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(4.6rem, 1fr)); gap: .4rem;
-  margin: .5rem 0; }
+.facts { display: grid; grid-template-columns: 7rem 1fr 1fr 1fr; gap: .4rem; margin: .5rem 0; }
 .facts dt { font-size: .8rem; } .facts dd { font-variant-numeric: tabular-nums; }
 [role=log], .partial { border-left: 3px solid var(--line); padding-left: .6rem; margin: 0; }
 [role=log] { margin-top: .6rem; } [role=log] p, .partial { margin: 0; padding-bottom: .2rem; }
@@ -49,7 +48,10 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem .4rem 0; font-weight: 400;
   border-bottom: 1px solid var(--line); }
 thead th { color: var(--dim); font-size: .85rem; }
-td { font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.said { white-space: normal; width: 100%; }
+tbody th { width: 100%; }
+thead th { white-space: nowrap; }
 """
 
 #: Merges a newer page into the one that is shown, so that what stays is not touched: a selection

@@ -35,7 +35,7 @@ class SessionStatus:
 
     Attributes:
         state: in words.
-        failed: did it break down?
+        failure: why it broke down; "" when it did not.
         audio: the form of its audio, in words.
         seconds: audio recorded.
         behind: audio that was recorded and not heard yet.
@@ -46,7 +46,7 @@ class SessionStatus:
 
     id: str
     state: str
-    failed: bool
+    failure: str
     connected: bool
     audio: str
     seconds: float
@@ -135,8 +135,8 @@ def _session(entry: Entry, now: datetime, secret: str | None) -> SessionStatus:
     tail = session.tail
     return SessionStatus(
         id=session.id,
-        state=_state(entry, secret),
-        failed=session.failure is not None,
+        state=_state(entry),
+        failure=_failure(entry, secret),
         connected=session.connected,
         audio=_form(session.config.format),
         seconds=session.store.seconds,
@@ -148,14 +148,19 @@ def _session(entry: Entry, now: datetime, secret: str | None) -> SessionStatus:
     )
 
 
-def _state(entry: Entry, secret: str | None) -> str:
+def _state(entry: Entry) -> str:
     session = entry.live
     if session.failure:
-        reason = without_secrets(str(session.failure), secret)
-        return f"broke down: {clipped(reason, _LONGEST)}"
+        return "broke down"
     if session.stage is Stage.OPEN and not session.connected:
         return "its client is gone and may come back"
     return _STATES[session.stage]
+
+
+def _failure(entry: Entry, secret: str | None) -> str:
+    if entry.live.failure is None:
+        return ""
+    return clipped(without_secrets(str(entry.live.failure), secret), _LONGEST)
 
 
 def _metadata(entry: Entry) -> str:
