@@ -9,19 +9,10 @@ from rich.console import Console
 
 from replay.recoveries import Recovery
 from replay.report.fitting import Figures
+from replay.report.text import STEPS
 from replay.statistics import Distribution
 
-_STEPS = {
-    "detect_ms": "noticed",
-    "backoff_ms": "waited",
-    "connect_ms": "connecting",
-    "down_ms": "down",
-    "flush_ms": "flushed",
-    "first_ack_ms": "1st ack",
-    "first_transcript_ms": "1st text",
-    "caught_up_ms": "caught up",
-    "resent_bytes": "resent, bytes",
-}
+_STEPS = {**STEPS, "resent_bytes": "resent, bytes"}
 _RAREST = ("1st ack", "waited", "connecting", "flushed", "noticed", "1st text", "resent, bytes")
 
 

@@ -38,7 +38,7 @@ _MEASURES = {
     "decoding": "speech end to final",
 }
 _FAULTS_SHOWN = 12
-_STEPS = {
+STEPS = {
     "detect_ms": "noticed",
     "backoff_ms": "waited",
     "connect_ms": "connecting",
@@ -80,7 +80,7 @@ def lines(summary: Summary) -> Iterator[str]:
         if name != "ranges":
             yield f"audio.{name}: {_plain(value)}"
     for outage in summary.outages:
-        steps = " ".join(f"{name}={_plain(getattr(outage, name))}" for name in _STEPS)
+        steps = " ".join(f"{name}={_plain(getattr(outage, name))}" for name in STEPS)
         resent = f"resent_bytes={outage.resent_bytes}"
         done = f" fault={outage.fault}" if outage.fault else ""
         yield f"outage: connection={outage.connection} cause={outage.cause} {steps} {resent}{done}"
@@ -239,10 +239,10 @@ def _audio(summary: Summary) -> Text:
 
 def _outages(summary: Summary) -> RenderableType:
     rarest = ("1st ack", "waited", "connecting", "flushed", "noticed", "1st text")
-    table = Figures("outage, ms", (*_STEPS.values(), "resent"), rarest)
+    table = Figures("outage, ms", (*STEPS.values(), "resent"), rarest)
     for outage in summary.outages:
         name = f"connection {outage.connection} ({outage.fault or outage.cause})"
-        steps = [_ms(getattr(outage, step)) for step in _STEPS]
+        steps = [_ms(getattr(outage, step)) for step in STEPS]
         table.add(name, *steps, f"{outage.resent_bytes:,}")
     return table
 
