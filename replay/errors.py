@@ -9,6 +9,7 @@
     │   └── SourceError         the recording or stream cannot be opened or read
     ├── Interrupted             the user ended it before there was anything to sum up  exit 3
     ├── MachineError            the machine lacks something (disk, port, package)  exit 2
+    │   └── DiskFull            there is no room for what is to be written
     ├── ServiceError            the target answered, and the answer was no         exit 2
     │   ├── Refused             an HTTP error body: status, message, request id
     │   └── ProtocolViolation   the target broke the protocol
@@ -22,6 +23,8 @@ with `error.exit_code`; no message may carry a secret.
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class ReplayError(Exception):
@@ -67,6 +70,10 @@ class SourceError(UsageError):
 
 class MachineError(ReplayError):
     """The machine lacks something: disk space, a port, an optional package."""
+
+
+class DiskFull(MachineError):
+    """There is no room for what is to be written, on the disk or by a limit that was set."""
 
 
 class Interrupted(ReplayError):
@@ -138,3 +145,8 @@ class ConnectionLost(TransportError):
         super().__init__(f"connection lost ({code}{': ' + reason if reason else ''})")
         self.code = code
         self.reason = reason
+
+
+def means_full(error: OSError) -> bool:
+    """Does `error` say that there is no room: on the disk, in a quota, or for a file so long?"""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -59,6 +59,17 @@ if TYPE_CHECKING:
     "[default: a directory that goes away]",
 )
 @click.option(
+    "--keep",
+    type=DURATION,
+    help="Remove sessions that ended so long ago, with everything of theirs. [default: never]",
+)
+@click.option(
+    "--max-disk",
+    type=SIZE,
+    help="What the sessions' records may take together: the oldest that ended make room, then new "
+    "ones get 507. [default: no limit]",
+)
+@click.option(
     "--api-key-file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Accept only the key in this file. [default: any, or none]",
@@ -175,8 +186,13 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     if options["key"] and options["api_key_file"]:
         raise UsageError("--api-key and --api-key-file both name the key: give one of them")
     latency: Latency = options["latency"] or Latency()
+    for name in ("keep", "max_disk"):
+        if options[name] == 0:
+            raise UsageError(f"--{name.replace('_', '-')} 0 would keep nothing: leave it out")
     return Settings(
         data=options["data"],
+        keep=float(options["keep"]) if options["keep"] is not None else None,
+        max_disk=options["max_disk"],
         api_key=api_key(options["api_key_file"], options["key"]),
         regions=options["regions"] or REGIONS,
         unknown_fields=options["unknown_fields"],

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from replay.errors import MachineError, ReplayError
+from replay.errors import DiskFull, MachineError, ReplayError
 from replay.sandbox import jobs
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.jobs import Entry, request_id
@@ -182,7 +182,8 @@ class _Routes:
         end = filters.offset + filters.limit
         items = []
         for entry in found[filters.offset : end]:
-            items.append(self._sandbox.job(entry))
+            if self._sandbox.keeps(entry):
+                items.append(self._sandbox.job(entry))
             await trio.lowlevel.checkpoint()  # each reads files, and there may be many
 
         def link(offset: int) -> str:
@@ -335,7 +336,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _own_error(request: Request, error: Exception) -> Response:
     """The machine let the sandbox down; what it says is about paths of this machine only."""
     _log.error("%s %s: %s", request.method, request.url.path, error)
-    return _refuse(request, 500, str(error))
+    return _refuse(request, 507 if isinstance(error, DiskFull) else 500, str(error))
 
 
 async def _bug(request: Request, error: Exception) -> Response:

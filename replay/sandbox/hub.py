@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,15 +17,17 @@ import msgspec
 import trio
 
 from replay.audio import AudioFormat
-from replay.errors import MachineError, ReplayError
+from replay.errors import DiskFull, MachineError, ReplayError
 from replay.sandbox import jobs
 from replay.sandbox.defects import flaws
+from replay.sandbox.files import GONE, remove
 from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
 from replay.sandbox.mail import PostOffice
 from replay.sandbox.patience import Pool
 from replay.sandbox.recognizers.base import Recognizer
 from replay.sandbox.register import Register, Row, open_register
+from replay.sandbox.retention import Retention
 from replay.sandbox.scratch import open_directory
 from replay.sandbox.settings import Settings
 from replay.sandbox.standing import Session, Stage, written
@@ -88,6 +91,7 @@ class Sandbox:
         self._running = 0
         self._rng = rng
         self._origin = (began or datetime.now(UTC), trio.current_time())
+        self._retention = Retention(settings, self._entries.values, self.forget, self.now)
         self._post = PostOffice(
             settings.mail, self.now, durable=register.durable, lingering=settings.max_sessions
         )
@@ -120,7 +124,9 @@ class Sandbox:
 
         Raises:
             ApiError: 400, with everything that is wrong; 403 for a region that is not served; 429
-                when as many sessions are live as may be; 503 when too many run for this machine.
+                when as many sessions are live as may be; 503 when too many run for this machine;
+                507 when their records may not take more room.
+            DiskFull: there is none on the disk.
         """
         lenient = self.settings.unknown_fields == "accept"
         found = problems(body)
@@ -144,13 +150,15 @@ class Sandbox:
 
     def _open(self, config: SessionConfig) -> Entry:
         row = Row(id=self._draw(), token=self._draw(), created=self.stamp(), config=config)
-        entry = self._add(row)
+        try:
+            entry = self._add(row)
+        except MachineError:
+            remove(self._directory / row.id)
+            raise
         try:
             self._register.save(row)
         except MachineError:
-            entry.mail.cancel()
-            entry.live.store.delete()
-            self._drop(entry)
+            self._discard(entry)
             raise
         self._warn_of_languages(entry)
         self._start(entry)
@@ -173,10 +181,14 @@ class Sandbox:
         """Whether there is room for one more session.
 
         Raises:
-            ApiError: 429, or 503.
+            ApiError: 429, 503, or 507.
         """
         if self._running >= self.settings.max_sessions:
             raise ApiError(503, "Too many sessions are running")
+        try:
+            self._retention.need(1)
+        except DiskFull as error:
+            raise ApiError(507, str(error)) from None
         limit = self.settings.concurrency
         if limit is None:
             return
@@ -195,7 +207,12 @@ class Sandbox:
 
     def restore(self, rows: Iterable[Row]) -> None:
         """Go on with the sessions that are on record, as far as their files can be used."""
+        for gone in self._directory.glob(f"*{GONE}"):
+            shutil.rmtree(gone, ignore_errors=True)
         for row in rows:
+            if not (self._directory / row.id).exists():
+                self._forget_row(row.id)  # it was deleted, down to this
+                continue
             try:
                 entry = self._add(row)
             except MachineError as error:
@@ -210,16 +227,22 @@ class Sandbox:
         self._nursery.start_soon(self._run, entry)
 
     def _add(self, row: Row) -> Entry:
-        store = Store(self._directory / row.id, row.config.format, durable=self._register.durable)
+        directory, space = self._directory / row.id, self._retention.space()
+        durable = self._register.durable
+        store = Store(directory, row.config.format, durable=durable, space=space)
         kept: dict[str, Any] = {
             "store": store,
             "register": self._register,
             "settings": self.settings,
             "now": self.now,
         }
-        store.mend()
         over = bool(row.failure) or row.stage == Stage.OVER.name
-        mail = self._post.mail(row.id, row.config, self._directory / row.id, ended=over)
+        try:
+            store.mend()
+            mail = self._post.mail(row.id, row.config, directory, space=space, ended=over)
+        except MachineError:
+            store.close()
+            raise
         if over:
             store.look_for_header()
             store.close()
@@ -276,7 +299,7 @@ class Sandbox:
         return reversed(self._entries.values())
 
     def delete(self, job_id: str) -> None:
-        """Forget a session that has ended.
+        """Forget a session that has ended; that needs no room on the disk.
 
         Raises:
             ApiError: 404, or 403 while it runs.
@@ -284,10 +307,36 @@ class Sandbox:
         entry = self.find(job_id)
         if entry.status not in ("done", "error"):
             raise ApiError(403, "The job is still running")
-        self._register.delete(job_id)
+        self.forget(entry)
+
+    def forget(self, entry: Entry) -> None:
+        """Remove everything of a session that has ended.
+
+        Its files go first: a row without them counts for nothing, and on a full disk it is they
+        that make room for the register's change.
+        """
+        self._discard(entry)
+        self._forget_row(entry.live.id)
+
+    def _discard(self, entry: Entry) -> None:
+        entry.live.discard()
         entry.mail.cancel()
         entry.live.store.delete()
-        self._drop(entry)
+        del self._entries[entry.live.id], self._tokens[_digest(entry.token)]
+
+    def _forget_row(self, session_id: str) -> None:
+        try:
+            self._register.delete(session_id)
+        except MachineError as error:
+            _log.warning("session %s is gone, but for its row: %s", session_id, error)
+
+    async def retire(self) -> None:
+        """Remove sessions when their time is over."""
+        await self._retention.run()
+
+    def keeps(self, entry: Entry) -> bool:
+        """Is this session still there?"""
+        return self._entries.get(entry.live.id) is entry
 
     def annotate(self, entry: Entry, metadata: dict[str, Any]) -> None:
         """Attach `metadata` to a session.
@@ -297,9 +346,6 @@ class Sandbox:
         """
         entry.live.row.post_metadata = metadata
         self._register.save(entry.live.row)
-
-    def _drop(self, entry: Entry) -> None:
-        del self._entries[entry.live.id], self._tokens[_digest(entry.token)]
 
     async def go_away(self) -> None:
         """Close every open connection with 1001, and wait until they are gone."""
@@ -354,6 +400,7 @@ async def open_sandbox(
                     began=began,
                 )
                 sandbox.restore(rows)
+                nursery.start_soon(sandbox.retire)
                 yield sandbox
                 nursery.cancel_scope.cancel()
         finally:

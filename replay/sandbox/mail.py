@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 
 from replay.sandbox.courier import Carry, Courier, Terms
+from replay.sandbox.files import Space
 from replay.sandbox.postbook import Postbook, Written
 from replay.sandbox.poster import HttpPoster, Poster
 from replay.sandbox.reach import OutOfReach, Pattern, Reach
@@ -72,9 +73,15 @@ class PostOffice:
         return ""
 
     def mail(
-        self, session_id: str, config: SessionConfig, directory: Path, *, ended: bool = False
+        self,
+        session_id: str,
+        config: SessionConfig,
+        directory: Path,
+        *,
+        space: Space,
+        ended: bool = False,
     ) -> Mail:
-        """One session's; of one that has `ended`, what it still owes.
+        """One session's; of one that has `ended`, what it still owes. Records go into `space`.
 
         Raises:
             MachineError: its records cannot be used.
@@ -86,7 +93,7 @@ class PostOffice:
                 return None
             name = f"session {session_id}: {file.removesuffix('.jsonl')}"
             # Whoever is told puts what only they may know into their URL.
-            made = Courier(name, Postbook(path), carry, self._settings.terms, secrets=(url,))
+            made = Courier(name, Postbook(path, space), carry, self._settings.terms, secrets=(url,))
             if ended and not made.pending:
                 made.shut()
                 return None

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from replay.errors import MachineError
-from replay.sandbox.store import Appender
+from replay.sandbox.files import Appender, Boundless, Space
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class Postbook:
     known: the keys of all that was ever put in.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """`path`: None keeps nothing.
+    def __init__(self, path: Path | None = None, space: Space | None = None) -> None:
+        """`path`: None keeps nothing; `space`: what its file may take, None for all there is.
 
         Raises:
             MachineError: the file cannot be used, or was damaged.
@@ -54,9 +54,10 @@ class Postbook:
         self.owed: Sequence[Written] = ()
         self.known: set[str] = set()
         self._count = 0
+        self._complained = False
         self._file: Appender | None = None
         if path is not None:
-            self._file = Appender(path)
+            self._file = Appender(path, space or Boundless())
             self._file.drop_torn_line()
             self._recall(path)
 
@@ -105,4 +106,6 @@ class Postbook:
             self._file.append(msgspec.json.encode(line) + b"\n")
         except MachineError as error:
             # It is posted all the same: this record is for a sandbox that dies.
-            _log.warning("a post may be lost or doubled if the sandbox dies: %s", error)
+            if not self._complained:
+                _log.warning("a post may be lost or doubled if the sandbox dies: %s", error)
+            self._complained = True

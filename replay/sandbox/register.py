@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from replay.errors import MachineError
+from replay.errors import DiskFull, MachineError
 from replay.wire.config import SessionConfig
 from replay.wire.messages import ResultMetadata
 
@@ -148,6 +148,8 @@ class SqliteRegister:
             return MachineError(
                 f"{self._path.parent} is in use by another sandbox: name another --data DIR"
             )
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return DiskFull(f"cannot use {self._path}: {error}: make room")
         return MachineError(f"cannot use {self._path}: {error}")
 
 

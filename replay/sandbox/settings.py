@@ -19,6 +19,10 @@ class Settings:
 
     data: where sessions are kept and gone on with; None for a directory that goes away with the
         sandbox.
+    keep: sessions that ended so long ago are removed with everything of theirs; None never.
+    max_disk: bytes that the records of all sessions may take. Beyond it the oldest that have ended
+        are removed; where that does not suffice, new sessions are refused with 507, and one that
+        needs more ends as on a full disk. None for no limit.
     api_key: the only key accepted; None accepts any, and none.
     regions: those that can be asked for; another one that the service has is refused with 403.
     unknown_fields: whether a body with fields that the service does not know is accepted, and they
@@ -59,6 +63,8 @@ class Settings:
     """
 
     data: Path | None = None
+    keep: float | None = None
+    max_disk: int | None = None
     api_key: str | None = None
     regions: tuple[str, ...] = REGIONS
     unknown_fields: Literal["accept", "refuse"] = "accept"

@@ -62,6 +62,7 @@ class Session:
         self._register = register
         self._settings = settings
         self._now = now
+        self._discarded = False
 
     @property
     def behind(self) -> float:
@@ -86,6 +87,10 @@ class Session:
     async def go_away(self) -> None:
         """Close the connection, if there is one, because the server ends."""
 
+    def discard(self) -> None:
+        """It is deleted: nothing more of it goes on record."""
+        self._discarded = True
+
     async def run(self) -> None:
         """Live until nothing more can be delivered."""
 
@@ -99,4 +104,5 @@ class Session:
             MachineError: the register cannot be written.
         """
         self.row.stage = self.stage.name
-        self._register.save(self.row)
+        if not self._discarded:
+            self._register.save(self.row)

@@ -10,16 +10,15 @@ loss of the machine's power nothing is done.
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from replay.audio import AudioFormat, wav_data_offset, wav_differences, wav_header
 from replay.errors import MachineError
+from replay.sandbox.files import Appender, Boundless, Counter, Space, remove, trouble
 from replay.wire.messages import AddonResults, Utterance
 
 _BLOCK = 1 << 18
@@ -27,54 +26,6 @@ _BLOCK = 1 << 18
 _LONGEST_HEADER = 1 << 16
 _AUDIO, _UTTERANCES, _MESSAGES = "audio.raw", "utterances.jsonl", "messages.jsonl"
 _DELIVERED, _ADDONS = "delivered", "addons.json"
-
-
-class Appender:
-    """A file that only grows, written at once and readable anywhere."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = _open(path, os.O_APPEND)
-        self.size = os.fstat(self._fd).st_size
-
-    def append(self, data: bytes) -> None:
-        """All of `data`, or nothing."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            self.truncate(self.size)
-            raise _trouble(self._path, error) from None
-        self.size += len(data)
-
-    def truncate(self, size: int) -> None:
-        """Forget everything from `size` on; making a file shorter needs no room."""
-        try:
-            os.ftruncate(self._fd, size)
-        except OSError as error:
-            raise _trouble(self._path, error) from None
-        self.size = size
-
-    def drop_torn_line(self) -> None:
-        """Forget a last line that was cut short together with its writer."""
-        at = self.size
-        while at:
-            start = max(0, at - _BLOCK)
-            newline = self.read(start, at - start).rfind(b"\n")
-            if newline >= 0:
-                at = start + newline + 1
-                break
-            at = start
-        self.truncate(at)
-
-    def read(self, offset: int, size: int) -> bytes:
-        return os.pread(self._fd, size, offset)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 class Store:
@@ -88,11 +39,20 @@ class Store:
         MachineError: the disk is full or the directory cannot be written.
     """
 
-    def __init__(self, directory: Path, fmt: AudioFormat, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        fmt: AudioFormat,
+        *,
+        durable: bool = False,
+        space: Space | None = None,
+    ) -> None:
         """Make the records, or go on with those that are there.
 
-        `durable`: somebody may go on with them, so note also what was delivered.
+        `durable`: somebody may go on with them, so note also what was delivered. `space`: what
+        they may take; None for all there is.
         """
+        self._space = space or Boundless()
         self._directory = directory
         self._format = fmt
         self.hidden = 0
@@ -100,11 +60,19 @@ class Store:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _trouble(directory, error) from None
-        self._audio = Appender(directory / _AUDIO)
-        self._utterances = Appender(directory / _UTTERANCES)
-        self._messages = Appender(directory / _MESSAGES)
-        self._delivered = _Counter(directory / _DELIVERED) if durable else None
+            raise trouble(directory, error) from None
+        with ExitStack() as opened:
+
+            def appender(name: str) -> Appender:
+                file = Appender(directory / name, self._space)
+                opened.callback(file.close)
+                return file
+
+            self._audio = appender(_AUDIO)
+            self._utterances = appender(_UTTERANCES)
+            self._messages = appender(_MESSAGES)
+            self._delivered = Counter(directory / _DELIVERED) if durable else None
+            opened.pop_all()
 
     @property
     def received(self) -> int:
@@ -161,11 +129,13 @@ class Store:
         """What the add-ons came to, over what was filed before."""
         path = self._directory / _ADDONS
         whole = path.with_suffix(".new")
+        data = msgspec.json.encode(results)
+        self._space.take(len(data))
         try:
-            whole.write_bytes(msgspec.json.encode(results))
+            whole.write_bytes(data)
             whole.replace(path)
         except OSError as error:
-            raise _trouble(path, error) from None
+            raise trouble(path, error) from None
 
     def addons(self) -> AddonResults:
         """What was filed of them; nothing where nothing was.
@@ -254,51 +224,10 @@ class Store:
                 file.close()
 
     def delete(self) -> None:
-        """Remove everything from the disk."""
+        """Remove everything from the disk; that needs no room."""
         self.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-
-class _Counter:
-    """A number in a file, always written whole. Its room is taken at once, so that counting on
-    needs none."""
-
-    _WIDTH = 8
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = _open(path, 0)
-        stored = os.pread(self._fd, self._WIDTH, 0)
-        self.value = int.from_bytes(stored, "little")
-        if len(stored) < self._WIDTH:
-            self._write()
-
-    def add(self) -> None:
-        self.value += 1
-        self._write()
-
-    def _write(self) -> None:
-        try:
-            os.pwrite(self._fd, self.value.to_bytes(self._WIDTH, "little"), 0)
-        except OSError as error:
-            raise _trouble(self._path, error) from None
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _open(path: Path, flags: int) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
-    except OSError as error:
-        raise _trouble(path, error) from None
-
-
-def _trouble(path: Path, error: OSError) -> MachineError:
-    hint = ": make room, or use another --data DIR" if error.errno == errno.ENOSPC else ""
-    return MachineError(f"cannot write {path}: {error.strerror or error}{hint}")
+        remove(self._directory)
+        self._space.release()
 
 
 def _contents(path: Path) -> bytes:
