@@ -199,8 +199,8 @@ def real_trial(failure: Failure, api_key: str | None, spin: float) -> Trial:
     """
     options = options_of(failure.timeline.header, api_key, spin)
     controls = tuple(failure.timeline.all(j.Control))
-    # What each sandbox would warn of as it starts is known; a --log of the run's own is stronger.
-    quiet = replace(options.target, sandbox=("--log", "error", *options.target.sandbox))
+    # What each sandbox would warn of as it starts is known; the run's own --log-level is stronger.
+    quiet = replace(options.target, sandbox=("--log-level", "error", *options.target.sandbox))
 
     def trial(plan: Plan) -> frozenset[str]:
         with TemporaryDirectory(prefix="replay-shrink-") as made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,15 @@ import click
 from replay.cli.mail import mail_from, mail_options
 from replay.cli.serving import need_streams, serve
 from replay.cli.types import DURATION, LATENCY, SIZE, api_key
-from replay.errors import UsageError
+from replay.errors import ReplayError, UsageError
 from replay.wire.config import REGIONS
 
 if TYPE_CHECKING:
     from replay.sandbox.recognizers import Manner
     from replay.sandbox.recognizers.base import Recognizer
     from replay.sandbox.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,7 +148,21 @@ if TYPE_CHECKING:
     metavar="NAME[=ARG]",
     help="Plant a defect, to see it found; `--defect help` lists them. May be repeated.",
 )
-@click.option("--log", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option(
+    "--log",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the log is written on standard error: for people, or an object of JSON a line.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="From where on.",
+)
 @click.option("--until-eof", is_flag=True, help="End when standard input is closed.")
 def command(**options: Any) -> None:
     """Serve the API on this machine, with real speech recognition, until Ctrl-C or SIGTERM.
@@ -160,17 +177,23 @@ def command(**options: Any) -> None:
     """
     import trio
 
+    from replay.sandbox.log import start_log
+
     if "help" in options["defects"]:
         _list_defects()
         return
-    logging.basicConfig(
-        level=options["log"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     need_streams(until_eof=options["until_eof"])
     settings = settings_from(options)
-    if settings.defects and logging.getLogger().isEnabledFor(logging.WARNING):
-        click.echo(f"warning: planted defects: {', '.join(options['defects'])}", err=True)
-    trio.run(serve, settings, _recognizer(options), options)
+    start_log(options["form"], options["log_level"], settings.api_key)
+    if settings.defects:
+        _log.warning("planted defects: %s", ", ".join(options["defects"]))
+    try:
+        trio.run(serve, settings, _recognizer(options), options)
+    except ReplayError as error:
+        if options["form"] == "text":
+            raise
+        _log.critical("%s", error)
+        sys.exit(error.exit_code)
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
@@ -238,10 +261,8 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
 
     name = options["recognizer"] or ("scripted" if options["script"] else None)
     if name is None and not recognizers.installed():
-        click.echo(
-            "warning: no recogniser is installed, so nothing will be transcribed: "
-            "install stt-replay[local]",
-            err=True,
+        _log.warning(
+            "no recogniser is installed, so nothing will be transcribed: install stt-replay[local]"
         )
         name = "silent"
     name, manner = name or "moonshine", manner_from(options)

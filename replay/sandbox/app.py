@@ -30,6 +30,7 @@ from replay.sandbox import jobs
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.jobs import Entry, request_id
 from replay.sandbox.listing import Filters
+from replay.sandbox.log import SESSION
 from replay.sandbox.page import HEADERS, render
 from replay.sandbox.status import status
 from replay.sandbox.store import Store
@@ -218,7 +219,9 @@ class _Routes:
         return Response(status_code=202)
 
     def _find(self, request: Request) -> Entry:
-        return self._sandbox.find(request.path_params[_ID])
+        entry = self._sandbox.find(request.path_params[_ID])
+        SESSION.set(entry.live.id)
+        return entry
 
 
 class _Recording(Response):

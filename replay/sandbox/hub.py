@@ -23,6 +23,7 @@ from replay.sandbox.defects import flaws
 from replay.sandbox.files import GONE, remove
 from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
+from replay.sandbox.log import SESSION
 from replay.sandbox.mail import PostOffice
 from replay.sandbox.patience import Pool
 from replay.sandbox.recognizers.base import Recognizer
@@ -213,11 +214,14 @@ class Sandbox:
             if not (self._directory / row.id).exists():
                 self._forget_row(row.id)  # it was deleted, down to this
                 continue
+            about = SESSION.set(row.id)
             try:
                 entry = self._add(row)
             except MachineError as error:
                 _log.error("session %s is left out: %s", row.id, error)
                 continue
+            finally:
+                SESSION.reset(about)
             if entry.live.stage is not Stage.OVER or entry.mail.pending:
                 self._start(entry)
 
@@ -255,6 +259,7 @@ class Sandbox:
         return entry
 
     async def _run(self, entry: Entry) -> None:
+        SESSION.set(entry.live.id)
         _log.info("session %s: opened", entry.live.id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._post.deliver, entry.mail)

@@ -7,6 +7,7 @@ import trio
 from replay.errors import ConnectionLost
 from replay.sandbox.bugs import log_bug
 from replay.sandbox.hub import Sandbox
+from replay.sandbox.log import SESSION
 from replay.sandbox.patience import Share
 from replay.sandbox.websocket import ServerWebSocket
 from replay.wire import closing
@@ -54,6 +55,7 @@ async def _converse(sandbox: Sandbox, websocket: ServerWebSocket) -> None:
         await websocket.accept()
     session = sandbox.by_token(websocket.query.get("token", [""])[0])
     if session:
+        SESSION.set(session.id)
         await session.serve(websocket)
         return
     with trio.move_on_after(settings.close_grace):
