@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,9 @@ _FLAGS = [
     *("--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"),
     "--no-proxy-server",
 ]
+#: Ends everything that it started when its standard input is closed, so that a browser does not
+#: outlive tests that had no chance to clean up.
+_GUARD = '"$@" & read -r _; kill -KILL -$$'
 
 
 def chromium() -> str:
@@ -49,16 +51,16 @@ def running_browser() -> Iterator[str]:
     # Its own sandbox refuses to be root's.
     flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     process = subprocess.Popen(
-        [program, *flags, f"--user-data-dir={profile}", "about:blank"],
+        ["sh", "-c", _GUARD, "sh", program, *flags, f"--user-data-dir={profile}", "about:blank"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        yield _address(process, profile / "DevToolsActivePort")
+        yield _address(profile / "DevToolsActivePort")
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
         left = _processes(profile)
         for each in left:
             each.kill()
@@ -67,15 +69,14 @@ def running_browser() -> Iterator[str]:
         shutil.rmtree(profile)
 
 
-def _address(process: subprocess.Popen[bytes], port_file: Path) -> str:
+def _address(port_file: Path) -> str:
     limit = time.monotonic() + _START_SECONDS
     while time.monotonic() < limit:
         lines = port_file.read_text().splitlines() if port_file.exists() else []
         if len(lines) == 2:
             return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
-        assert process.poll() is None, "chromium did not start"
         time.sleep(0.05)
-    raise AssertionError("chromium did not say where it listens")
+    raise AssertionError("chromium did not start, or did not say where it listens")
 
 
 def _processes(profile: Path) -> list[psutil.Process]:

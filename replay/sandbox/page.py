@@ -40,7 +40,7 @@ HEADERS = {
 _HEAD = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<noscript><meta http-equiv="refresh" content="3"></noscript>
+<noscript><meta http-equiv="refresh" content="2"></noscript>
 <link rel="icon" href="data:,">
 <title>replay sandbox</title><style>{STYLE}</style></head><body>
 <p id="lost" role="alert" hidden>The sandbox does not answer. This is how it was last.</p>
