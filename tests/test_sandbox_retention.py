@@ -16,9 +16,13 @@ from sandboxes import Client, join, sandbox, scripted
 from test_sandbox_errors import error_of, lines
 from test_sandbox_http import service
 
+from replay.audio import AudioFormat
+from replay.sandbox.files import Boundless
 from replay.sandbox.hub import ApiError, Sandbox, open_sandbox
 from replay.sandbox.jobs import Entry
 from replay.sandbox.settings import Settings
+from replay.sandbox.store import Store
+from replay.wire import messages as m
 
 DAY = 24 * 3600.0
 
@@ -131,6 +135,46 @@ async def test_the_oldest_make_room(autojump_clock: trio.testing.MockClock, tmp_
         assert there(box, tmp_path) == (sorted([old[3], entry.live.id]),) * 2
         assert client.ranges()[-1] == (90_000, 190_000)
         nursery.cancel_scope.cancel()
+
+
+class Counted(Boundless):
+    """Attributes: held: what was taken."""
+
+    held = 0
+
+    def take(self, size: int) -> None:
+        self.held += size
+
+    def count(self, size: int) -> None:
+        self.held += size
+
+    def release(self) -> None:
+        self.held = 0
+
+
+def test_what_is_written_is_counted(tmp_path: Path) -> None:
+    """Every file of a session counts with its size, written now or before; what was cut off, or
+    replaced, counts no more, and nothing does after a deletion."""
+
+    def on_disk() -> int:
+        return sum(each.stat().st_size for each in (tmp_path / "one").iterdir())
+
+    first, again = Counted(), Counted()
+    store = Store(tmp_path / "one", AudioFormat(), space=first)
+    store.append(bytes(10_000))
+    store.append(bytes(500))
+    store.tentative = 400
+    store.forget()
+    store.add_message("{}")
+    for text in ("much too long", "short"):
+        result = m.AddonResult(success=True, is_empty=False, exec_time=0.0, results=text)
+        store.file_addons(m.AddonResults(summarization=result))
+    assert first.held == on_disk() > 10_100
+    store.close()
+    store = Store(tmp_path / "one", AudioFormat(), space=again)
+    assert again.held == on_disk()
+    store.delete()
+    assert again.held == 0
 
 
 async def test_no_room_left(

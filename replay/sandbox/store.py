@@ -73,6 +73,7 @@ class Store:
             self._messages = appender(_MESSAGES)
             self._delivered = Counter(directory / _DELIVERED) if durable else None
             opened.pop_all()
+        self._space.count(_size(directory / _ADDONS))
 
     @property
     def received(self) -> int:
@@ -130,12 +131,15 @@ class Store:
         path = self._directory / _ADDONS
         whole = path.with_suffix(".new")
         data = msgspec.json.encode(results)
+        before = _size(path)
         self._space.take(len(data))
         try:
             whole.write_bytes(data)
             whole.replace(path)
         except OSError as error:
+            self._space.count(-len(data))
             raise trouble(path, error) from None
+        self._space.count(-before)
 
     def addons(self) -> AddonResults:
         """What was filed of them; nothing where nothing was.
@@ -228,6 +232,10 @@ class Store:
         self.close()
         remove(self._directory)
         self._space.release()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _contents(path: Path) -> bytes:
