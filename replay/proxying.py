@@ -17,7 +17,7 @@ from replay.faults.rules import Rule
 from replay.proxy.control import Control
 from replay.proxy.injector import Injector
 from replay.proxy.server import open_proxy
-from replay.proxy.vantage import Journals, open_journals
+from replay.proxy.vantage import Journals, Told, open_journals
 from replay.target import Target, open_owned_target
 from replay.tasks import end_process, open_flat_nursery
 
@@ -56,10 +56,15 @@ class Proxied:
     code: int | None
 
 
-async def proxy(options: ProxyOptions, ready: Callable[[str], None]) -> Proxied:
+async def proxy(
+    options: ProxyOptions, ready: Callable[[str], None], told: Told, late: Callable[[Path], None]
+) -> Proxied:
     """Stand between clients and the target until the command has ended, or Ctrl-C.
 
-    `ready` is called with the injector's URL when it can be used.
+    Args:
+        ready: is called with the injector's URL when it can be used.
+        told: is called with each session's directory once the session is over, one by one.
+        late: is called with the directory of a session of which something comes after that.
 
     Raises:
         UsageError: the plan asks for what cannot be done to this target.
@@ -68,7 +73,7 @@ async def proxy(options: ProxyOptions, ready: Callable[[str], None]) -> Proxied:
     async with open_owned_target(options.target) as (service, sandbox):
         facts = options.target.facts(service.base_url, None)
         async with open_journals(
-            options.journal, service.base_url, facts, options.seed
+            options.journal, service.base_url, facts, options.seed, told=told, late=late
         ) as journals:
             rng = Random(options.seed)  # noqa: S311 - faults to be had again, not kept secret
             async with (

@@ -101,6 +101,37 @@ def test_a_program_that_does_nothing_proves_nothing(tmp_path: Path) -> None:
     assert missing.stderr.splitlines()[-1].startswith("replay: cannot run no-such-program")
 
 
+def test_sessions_are_whole_one_by_one(tmp_path: Path) -> None:
+    """Without a command it goes on: the first session's directory has everything, and its verdict
+    is shown, while the proxy runs and after another session; Ctrl-C does the same for the rest."""
+    process = subprocess.Popen(
+        [*REPLAY, "proxy", "--recognizer", "silent", "--journal", str(tmp_path / "sessions")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[-1]
+        for name in ("a", "b"):
+            played = ("counter", "--duration", "500ms", "--speed", "5", "--out", tmp_path / name)
+            done = call("run", *played, "--target", url)
+            assert done.returncode == 0, done.stderr
+        first, second = sorted((tmp_path / "sessions").iterdir())
+        assert process.stderr.readline() == f"pass: {first}/\n"
+        assert process.poll() is None
+        files = {"journal.jsonl", "sent.wav", "recorded.wav", "summary.json"}
+        assert {path.name for path in first.iterdir()} == files
+        assert json.loads((first / "summary.json").read_bytes())["verdict"] == "pass"
+        assert load(first).timeline.final(j.Closed) is not None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == f"pass: {second}/\n"
+        assert {path.name for path in second.iterdir()} == files
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_signals_arm_and_heal(tmp_path: Path) -> None:
     """SIGUSR1 does the next fault by hand, SIGUSR2 ends it, SIGINT ends the injector."""
     process = subprocess.Popen(

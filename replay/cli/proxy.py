@@ -99,8 +99,9 @@ def command(**options: Any) -> None:
         seed=options["seed"],
         command=tuple(options["command"]),
     )
-    done = trio.run(proxy, chosen, _ready)
-    sys.exit(_verdict(done.sessions, done.code))
+    verdicts = _Verdicts()
+    done = trio.run(proxy, chosen, _ready, verdicts.judge, _late)
+    sys.exit(verdicts.together(done.code))
 
 
 def _ready(url: str) -> None:
@@ -132,32 +133,57 @@ def _plan(options: dict[str, Any]) -> Plan:
     return Plan(plan.rules + drawn.rules)
 
 
-def _verdict(sessions: list[Path], code: int | None) -> int:
-    """The worst of all sessions; each is summed up in its directory and shown in a line."""
-    from replay.report import json as json_report
-    from replay.rundir import load, write_summary
-    from replay.summary import summarise
-    from replay.verify import Verifier
+def _late(directory: Path) -> None:
+    click.echo(
+        f"replay: something came for {directory}/ after it was closed, and is not in there",
+        err=True,
+    )
 
-    verdicts, all_of_them = set(), Verifier()
-    for directory in sessions:
+
+class _Verdicts:
+    """Sums each session up in its directory and shows its verdict in a line, once it is over."""
+
+    def __init__(self) -> None:
+        from replay.verify import Verifier
+
+        self._verdicts: set[str] = set()
+        self._all_of_them = Verifier()
+
+    async def judge(self, directory: Path) -> None:
+        """Judge one session, in a thread: others go on meanwhile."""
+        import trio
+
+        await trio.to_thread.run_sync(self._judge, directory)
+
+    def _judge(self, directory: Path) -> None:
+        from replay.report import json as json_report
+        from replay.rundir import load, write_summary
+        from replay.summary import summarise
+
         stored = load(directory)
         summary = summarise(stored.timeline, stored.compare(), damage=stored.damage)
         write_summary(directory, json_report.render(summary))
-        verdicts.add(summary.verdict)
-        all_of_them.add(stored)
-        click.echo(f"{summary.verdict}: {directory}/", err=True)
-        for reason in summary.reasons:
-            click.echo(f"  {reason}", err=True)
-    together = all_of_them.together()
-    if together is not None:
-        verdicts.add(together.verdict)
-        for reason in together.reasons:
-            click.echo(f"  {reason}", err=True)
-    if code:
-        click.echo(f"replay: the command exited with {code}", err=True)
-        verdicts.add("fail")
-    if not sessions:
-        click.echo("replay: no session was opened", err=True)
-        verdicts.add("unknown")
-    return 1 if "fail" in verdicts else 3 if "unknown" in verdicts else 0
+        self._verdicts.add(summary.verdict)
+        self._all_of_them.add(stored)
+        _show(f"{summary.verdict}: {directory}/", summary.reasons)
+
+    def together(self, code: int | None) -> int:
+        """The exit code: the worst of all sessions, and of what only several can show."""
+        verdicts = set(self._verdicts)
+        together = self._all_of_them.together()
+        if together is not None:
+            verdicts.add(together.verdict)
+            _show("", together.reasons)
+        if code:
+            click.echo(f"replay: the command exited with {code}", err=True)
+            verdicts.add("fail")
+        if not self._verdicts:
+            click.echo("replay: no session was opened", err=True)
+            verdicts.add("unknown")
+        return 1 if "fail" in verdicts else 3 if "unknown" in verdicts else 0
+
+
+def _show(line: str, reasons: list[str]) -> None:
+    shown = [line] * bool(line) + [f"  {reason}" for reason in reasons]
+    if shown:
+        click.echo("\n".join(shown), err=True)

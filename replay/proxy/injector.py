@@ -48,13 +48,17 @@ class Archive(Protocol):
     def opened(self, witness: Witness, answer: InitAnswer) -> None:
         """The session of this witness is open."""
 
+    def over(self, witness: Witness) -> bool:
+        """Is that session over, and nothing more of it kept?"""
+
 
 class Injector:
     """Passes on what clients and target say, and does what the plan asks for.
 
     Attributes:
         url: where clients are to go; set by whoever opens the door.
-        watches: every session so far; the last may be one that is yet to be opened.
+        watches: the sessions that are not over; the last may be one that is yet to be opened, or
+            the newest that was.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Injector:
         self._urls: dict[str, str] = {}  # where a session's token leads to
         self._by_token: dict[str, Watch] = {}
         self._by_job: dict[str, Watch] = {}
+        self._past: dict[str, Witness] = {}  # of sessions that are over, by token and by job
         for rule in plan:
             self._check(rule)
 
@@ -93,13 +98,15 @@ class Injector:
     # ------------------------------------------------------------------ by hand
 
     def arm(self, rule: Rule) -> trio.Event:
-        """One more rule for the newest session; the result is set once what fires now is done.
+        """One more rule for the newest session, or for the next where that is over; the result is
+        set once what fires now is done.
 
         Raises:
             UsageError: it cannot be done here.
         """
         self._check(rule)
-        return self.watches[-1].add(rule)
+        newest = self.watches[-1]
+        return (self._pending() if self._archive.over(newest.witness) else newest).add(rule)
 
     async def heal(self) -> None:
         """End everything that is being done, and let nothing more fire."""
@@ -198,7 +205,7 @@ class Injector:
     async def exchange(self, request: Request) -> AsyncIterator[Response]:
         """The answer to a request: the target's, or what a fault makes of it."""
         route, job_id = route_of(request.method, request.path)
-        watch = self._by_job.get(job_id) or (self._pending() if route == "init" else self._last())
+        watch = self._pending() if route == "init" else self._watch_of_job(job_id)
         if route == "init":
             self._rate(watch, self._archive.asked(watch.witness, request))
         t = watch.witness.now()
@@ -246,6 +253,7 @@ class Injector:
         if rewritten is None:
             return Response.of(response.status, response.headers, body)
         body, answer = rewritten
+        watch.taken = True
         self._by_token[session_token(answer.url)] = self._by_job[answer.id] = watch
         now = watch.witness.now()
         self._archive.opened(watch.witness, answer)
@@ -270,27 +278,47 @@ class Injector:
 
     def _pending(self) -> Watch:
         """The session that is yet to be opened."""
-        taken = {*self._by_token.values()}
-        if self.watches and self.watches[-1] not in taken:
+        if self.watches and not self.watches[-1].taken:
             return self.watches[-1]
-        watch = Watch(
-            self._plan,
-            Random(self._rng.getrandbits(64)),  # noqa: S311 - spreads faults, guards nothing
-            self._bytes_per_second,
-            self._archive.witness(),
-            self._strike,
-        )
+        self._release()
+        rng = Random(self._rng.getrandbits(64))  # noqa: S311 - spreads faults, guards nothing
+        watch = self._watch(self._plan, rng, self._archive.witness())
         self.watches.append(watch)
         self.background.start_soon(watch.run)
         return watch
 
-    def _last(self) -> Watch:
-        return self.watches[-1]
+    def _past_watch(self, name: str) -> Watch:
+        """One that lets pass what a session's client still does when the session is over."""
+        return self._watch(Plan(), Random(0), self._past[name])  # noqa: S311 - draws nothing
+
+    def _watch(self, plan: Plan, rng: Random, witness: Witness) -> Watch:
+        return Watch(plan, rng, self._bytes_per_second, witness, self._strike)
+
+    def _release(self) -> None:
+        """Forget sessions that are over, but for who their clients are: these may still come."""
+        gone = [
+            watch for watch in self.watches if not watch.links and self._archive.over(watch.witness)
+        ]
+        for watch in gone:
+            self.watches.remove(watch)
+            watch.release()
+        for known in (self._by_token, self._by_job):
+            for name in [name for name, watch in known.items() if watch in gone]:
+                self._past[name] = known.pop(name).witness
+
+    def _watch_of_job(self, job_id: str) -> Watch:
+        """The session that a request is about; the newest, where it does not say."""
+        if job_id in self._past:
+            return self._past_watch(job_id)
+        return self._by_job.get(job_id) or self.watches[-1]
 
     def _watch_of_token(self, token: str) -> Watch:
         """The session of a websocket; one that was opened elsewhere is taken for the next one."""
+        if token in self._past:
+            return self._past_watch(token)
         if token not in self._by_token:
-            self._by_token[token] = self._pending()
+            self._by_token[token] = watch = self._pending()
+            watch.taken = True
         return self._by_token[token]
 
     def _rate(self, watch: Watch, bytes_per_second: int) -> None:

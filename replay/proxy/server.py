@@ -90,6 +90,9 @@ class FaultsOnly:
     def opened(self, _witness: Witness, _answer: InitAnswer) -> None:
         return
 
+    def over(self, _witness: Witness) -> bool:
+        return False
+
     def now(self) -> int:
         return self._recorder.now()
 

@@ -2,113 +2,40 @@
 form as a run's, seen from the middle.
 
 Offsets of audio count what has come from the client, over all connections: what it sends again
-counts again, and stands again in `sent.wav`. At the end the recording and the job are fetched from
-the target, with the key that the client used, which is kept in memory for that and nowhere else.
+counts again, and stands again in `sent.wav`. Once a session is over the recording and the job are
+fetched from the target, with the key that the client used, which is kept in memory for that and
+nowhere else; then its journal is closed, while others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 import trio
 
-from replay import __version__
 from replay import journal as j
-from replay.audio import NS, AudioFormat
 from replay.errors import ReplayError, UsageError
 from replay.proxy.exchange import Request
+from replay.proxy.sessions import AWAY_SECONDS, GRACE_SECONDS, SessionJournal
 from replay.proxy.watch import Witness
-from replay.recorder import FileRecorder, cannot_write, open_recorder
+from replay.recorder import ListRecorder, cannot_write, open_recorder
 from replay.recording import fetch_job, fetch_recording
 from replay.tasks import open_flat_nursery
 from replay.transport.http import HttpService, open_service
 from replay.wire import config as c
-from replay.wire.closing import IDLE, JOB_ENDED, NORMAL, Close, on_close
+from replay.wire.closing import Close, on_close
 from replay.wire.http import API_KEY_HEADER, InitAnswer
 
 #: A session's job is waited for so long after the end.
 _PATIENCE_SECONDS = 30.0
-#: After these the target takes no more audio: it is about to end the session, or has.
-_LAST_CODES = (NORMAL, IDLE, JOB_ENDED)
 
-
-class SessionJournal:
-    """One session's witness; holds its entries until there is a session to have a directory.
-
-    Attributes:
-        concluding: the target has reason to end the session by now. One that was never stopped
-            goes on for minutes in which nobody comes.
-    """
-
-    def __init__(self) -> None:
-        self.format = AudioFormat()
-        self.config: dict[str, Any] = {}
-        self.key: str | None = None
-        self.id = ""
-        self.last_code = 0
-        self.concluding = False
-        self._origin = trio.current_time()
-        self._began = datetime.now(UTC)
-        self._waiting: list[j.AnyEntry] = []
-        self._recorder: FileRecorder | None = None
-        self._zero = False
-
-    def now(self) -> int:
-        return self.at(trio.current_time())
-
-    def at(self, moment: float) -> int:
-        return round((moment - self._origin) * NS)
-
-    def write(self, entry: j.AnyEntry) -> None:
-        if isinstance(entry, j.Lost):
-            self.last_code = entry.code
-        if isinstance(entry, j.StopSent) or self.last_code in _LAST_CODES:
-            self.concluding = True
-        if isinstance(entry, j.Frame) and not self._zero:
-            self._zero = True
-            # What came first was spoken before it came.
-            began = entry.t - self.format.nanoseconds(entry.size)
-            self.write(j.Started(t=began))
-        if self._recorder is None:
-            self._waiting.append(entry)
-        else:
-            self._recorder.write(entry)
-
-    def audio(self, data: bytes) -> None:
-        if self._recorder is not None:
-            self._recorder.audio(data)
-
-    def begin(self, recorder: FileRecorder, name: str, target: j.TargetFacts, seed: int) -> None:
-        """There is a session, and a place for its journal."""
-        header = j.Header(
-            t=0,
-            schema=j.SCHEMA,
-            replay_version=__version__,
-            created_at=self._began.isoformat(timespec="milliseconds"),
-            name=name,
-            source=j.SourceFacts(name="client", live=True),
-            format=j.FormatFacts(
-                encoding=self.format.encoding.name,
-                sample_rate=self.format.sample_rate,
-                bit_depth=self.format.bit_depth,
-                channels=self.format.channels,
-            ),
-            plan=j.PlanFacts(phase="arrival", chunk_ns=0, speed=1.0),
-            target=target,
-            config=self.config,
-            vantage="proxy",
-            seed=seed,
-        )
-        self._recorder = recorder
-        for entry in (header, *self._waiting):
-            recorder.write(entry)
-        self._waiting.clear()
+Told = Callable[[Path], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -116,6 +43,8 @@ class Journals:
     """An archive (`injector.Archive`) of directories under `base`. Use `open_journals`.
 
     Attributes:
+        told: is called with each directory once it is whole, one after another.
+        late: is called with a directory if something comes of its session after that.
         directories: one for each session, in their order.
     """
 
@@ -124,17 +53,22 @@ class Journals:
     target: j.TargetFacts
     seed: int
     nursery: trio.Nursery
+    told: Told
+    late: Callable[[Path], None]
     directories: list[Path] = field(default_factory=list)
-    _over: trio.Event = field(default_factory=trio.Event)
-    _kept: list[trio.Event] = field(default_factory=list)
+    _ending: trio.Event = field(default_factory=trio.Event)
+    _unkept: set[trio.Event] = field(default_factory=set)
+    _telling: trio.Lock = field(default_factory=trio.Lock)
 
     def witness(self) -> SessionJournal:
-        return SessionJournal()
+        return SessionJournal(self._be_late)
 
     def asked(self, witness: Witness, request: Request) -> int:
         assert isinstance(witness, SessionJournal)
         witness.config = _config(request.body)
-        witness.key = dict(request.headers).get(API_KEY_HEADER)
+        key = dict(request.headers).get(API_KEY_HEADER, "")
+        # What cannot be a header of ours is no key that the target would take.
+        witness.key = key if key.isascii() and key.isprintable() else None
         with suppress(msgspec.ValidationError, ReplayError):  # the target will say so
             witness.format = c.complete(witness.config).format
         return witness.format.bytes_per_second
@@ -143,15 +77,20 @@ class Journals:
         assert isinstance(witness, SessionJournal)
         witness.id = answer.id
         kept = trio.Event()
-        self._kept.append(kept)
-        directory = self.base / f"{len(self._kept):03d}-{_plain(answer.id)}"
+        self._unkept.add(kept)
+        directory = self.base / f"{len(self.directories) + 1:03d}-{_plain(answer.id)}"
+        witness.directory = directory
         self.directories.append(directory)
         self.nursery.start_soon(self._keep, witness, directory, kept)
 
+    def over(self, witness: Witness) -> bool:
+        assert isinstance(witness, SessionJournal)
+        return witness.closed
+
     async def finish(self) -> None:
         """No session goes on: fetch what they came to, and close their journals."""
-        self._over.set()
-        for kept in self._kept:
+        self._ending.set()
+        for kept in list(self._unkept):
             await kept.wait()
 
     async def _keep(self, witness: SessionJournal, directory: Path, kept: trio.Event) -> None:
@@ -160,12 +99,47 @@ class Journals:
             witness.begin(recorder, directory.name, self.target, self.seed)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(recorder.flush_forever)
-                await self._over.wait()
+                await self._until_over(witness)
                 async with open_service(self.url, witness.key) as service:
                     await _fetch(witness, service, directory)
                 nursery.cancel_scope.cancel()
-            witness.write(j.Closed(t=witness.now()))
+            witness.close()
+        async with self._telling:
+            await self.told(directory)
+        self._unkept.discard(kept)
         kept.set()
+
+    async def _until_over(self, witness: SessionJournal) -> None:
+        """Wait until the session is over, as far as that can be told, or no session goes on."""
+        look = -math.inf
+        while not self._ending.is_set():
+            now = trio.current_time()
+            due = max(look, witness.quiet_since + witness.patience)
+            if now < due:
+                # A client that comes or goes moves it.
+                with trio.move_on_at(min(due, now + GRACE_SECONDS)):
+                    await self._ending.wait()
+                continue
+            if await self._ended(witness):
+                return
+            look = trio.current_time() + witness.patience
+
+    async def _ended(self, witness: SessionJournal) -> bool:
+        """Whether a session whose client is quiet has ended: what the target says counts, and where
+        it says nothing, that nobody can come back."""
+        async with open_service(self.url, witness.key) as service:
+            deadline = trio.current_time() + GRACE_SECONDS
+            unseen = ListRecorder(keep=False)
+            job = await fetch_job(service, witness.id, unseen, deadline, wait=False)
+        quiet = trio.current_time() - witness.quiet_since
+        if job is None:
+            return quiet >= AWAY_SECONDS
+        # Whoever came meanwhile is to be seen to the end.
+        return job.ended and quiet >= GRACE_SECONDS
+
+    def _be_late(self, witness: SessionJournal) -> None:
+        assert witness.directory is not None
+        self.late(witness.directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +192,23 @@ def _make(directory: Path) -> None:
         raise UsageError(f"{directory} is not empty: name a new directory with --journal")
 
 
+async def _nobody(_: Path) -> None:
+    await trio.lowlevel.checkpoint()
+
+
 @asynccontextmanager
 async def open_journals(
-    base: Path, url: str, target: j.TargetFacts, seed: int
+    base: Path,
+    url: str,
+    target: j.TargetFacts,
+    seed: int,
+    *,
+    told: Told = _nobody,
+    late: Callable[[Path], None] = lambda _: None,
 ) -> AsyncIterator[Journals]:
     """Journals under `base`, a new or empty directory, of sessions with the target at `url`.
+
+    `told` and `late`: as `Journals` has them.
 
     Raises:
         UsageError: something is in there.
@@ -230,5 +216,5 @@ async def open_journals(
     """
     _make(base)
     async with open_flat_nursery() as nursery:
-        yield Journals(base, url, target, seed, nursery)
+        yield Journals(base, url, target, seed, nursery, told, late)
         nursery.cancel_scope.cancel()

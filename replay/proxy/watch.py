@@ -55,6 +55,7 @@ class Watch:
     Attributes:
         ways: how bytes pass, up and down; outlives connections.
         links: the connections that are there.
+        taken: it has its session; until then it waits for one.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Watch:
         }
         self.links: list[Link] = []
         self.rules = len(plan)
+        self.taken = False
+        self._released = False
         self._strike = strike
         self._attempts = 0
         self._jobs: deque[tuple[_Job, trio.Event]] = deque()
@@ -85,7 +88,7 @@ class Watch:
     async def run(self) -> None:
         """Do what comes due, for as long as the session may go on."""
         self._put_off(self.schedule.start(trio.current_time()))
-        while True:
+        while self._jobs or not self._released:
             self._wake = trio.Event()
             self._put_off(self.schedule.tick(trio.current_time()))
             while self._jobs:
@@ -95,6 +98,11 @@ class Watch:
             self._due = due = self.schedule.due()
             with trio.move_on_at(float("inf") if due is None else due):
                 await self._wake.wait()
+
+    def release(self) -> None:
+        """The session is over: nothing more comes due."""
+        self._released = True
+        self._wake.set()
 
     # ------------------------------------------------------------------ what is told from outside
 
