@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from replay.audio import AudioFormat
 from replay.sandbox.files import Boundless
 from replay.sandbox.hub import ApiError, Sandbox, open_sandbox
 from replay.sandbox.jobs import Entry
+from replay.sandbox.register import SqliteRegister
 from replay.sandbox.settings import Settings
 from replay.sandbox.store import Store
 from replay.wire import messages as m
@@ -219,10 +219,9 @@ async def test_new_sessions_without_room(tmp_path: Path) -> None:
 
 
 async def test_deleted_before_it_is_over(
-    autojump_clock: trio.testing.MockClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
 ) -> None:
     """A session that is deleted while its last messages are still owed does not come back."""
-    caplog.set_level(logging.WARNING)
     async with sandbox(scripted(), data=tmp_path) as box, trio.open_nursery() as nursery:
         entry = box.init({})
         client = await join(nursery, entry, reading=False)
@@ -233,5 +232,7 @@ async def test_deleted_before_it_is_over(
         box.delete(entry.live.id)
         await trio.sleep(200)
         nursery.cancel_scope.cancel()
+    with closing(SqliteRegister(tmp_path)) as register:
+        assert list(register.rows()) == []
     async with sandbox(scripted(), data=tmp_path) as box:
         assert there(box, tmp_path) == ([], [])
