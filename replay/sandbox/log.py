@@ -37,6 +37,12 @@ def start_log(form: str, level: str, key: str | None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
+def hidden(text: str, key: str | None) -> str:
+    """`text` without the tokens of URLs and without the API key."""
+    text = _TOKEN.sub(_HIDDEN, text)
+    return text.replace(key, _HIDDEN) if key else text
+
+
 class _Text(logging.Formatter):
     """Formats as text. Libraries log too, and exceptions quote what they failed on: what must not
     be seen is hidden here, whoever says it."""
@@ -49,9 +55,7 @@ class _Text(logging.Formatter):
         return self.hide(super().format(record))
 
     def hide(self, text: str) -> str:
-        """`text` without the tokens of URLs and without the key."""
-        text = _TOKEN.sub(_HIDDEN, text)
-        return text.replace(self._key, _HIDDEN) if self._key else text
+        return hidden(text, self._key)
 
 
 class _Json(_Text):

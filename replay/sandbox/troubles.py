@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from replay.sandbox.log import hidden
 from replay.sandbox.tail import clipped
 from replay.wire.http import redact
 
@@ -17,7 +18,6 @@ KEPT = 20
 _LONGEST = 400
 _LOGGER = __name__.rpartition(".")[0]
 _URL = re.compile(r"\b(?:https?|wss?)://[^\s\"'<>]+")
-_TOKEN = re.compile(r"\b(token=)[^\s&\"'<>]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Troubles(logging.Handler):
     count: records so far.
     """
 
-    def __init__(self, secret: str | None = None) -> None:
-        """`secret`: never kept, wherever it turns up."""
+    def __init__(self, key: str | None = None) -> None:
+        """`key`: of the API, never kept, wherever it turns up."""
         super().__init__(logging.WARNING)
         self.count = 0
         self._last: deque[Trouble] = deque(maxlen=KEPT)
-        self._secret = secret
+        self._key = key
 
     def emit(self, record: logging.LogRecord) -> None:
         self.count += 1
         text = " ".join(record.getMessage().split())
-        text = clipped(without_secrets(text, self._secret), _LONGEST)
+        text = clipped(without_secrets(text, self._key), _LONGEST)
         at = datetime.fromtimestamp(record.created, UTC)
         self._last.append(Trouble(at, record.levelname, text))
 
@@ -57,11 +57,9 @@ class Troubles(logging.Handler):
             self.release()
 
 
-def without_secrets(text: str, secret: str | None = None) -> str:
-    """`text` without `secret`, tokens, and the queries and users of URLs."""
-    if secret:
-        text = text.replace(secret, "***")
-    return _TOKEN.sub(r"\1***", _URL.sub(_redacted, text))
+def without_secrets(text: str, key: str | None = None) -> str:
+    """`text` without what the log hides, and without the queries and users of URLs."""
+    return hidden(_URL.sub(_redacted, text), key)
 
 
 def _redacted(found: re.Match[str]) -> str:
@@ -72,9 +70,9 @@ def _redacted(found: re.Match[str]) -> str:
 
 
 @contextmanager
-def kept_troubles(secret: str | None) -> Iterator[Troubles]:
+def kept_troubles(key: str | None) -> Iterator[Troubles]:
     """What every part of the sandbox logs during the block, as far as it is logged at all."""
-    troubles, logger = Troubles(secret), logging.getLogger(_LOGGER)
+    troubles, logger = Troubles(key), logging.getLogger(_LOGGER)
     logger.addHandler(troubles)
     try:
         yield troubles
