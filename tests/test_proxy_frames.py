@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -260,3 +261,28 @@ def test_silence_goes_where_acknowledgements_say() -> None:
     traffic.lost(1)
     traffic.opened()
     assert traffic.up(2, m.AudioFrame(bytes(100)))[0] == e.AudioUp(2, 100, 100)
+
+
+def test_traffic_forgets_audio_that_its_client_knows_to_be_recorded() -> None:
+    """An hour with every acknowledgement heard takes no more memory than a minute, and what is
+    sent again is still recognised."""
+    traffic, rng = Traffic(), Random(3)
+    traffic.opened()
+    most = 0
+    for k in range(3000):
+        chunk = rng.randbytes(3200)
+        traffic.up(1, m.AudioFrame(chunk))
+        ranges = m.AudioAckData(byte_range=(k * 3200, k * 3200 + 3200), time_range=(0, 0))
+        ack = m.AudioAck(acknowledged=True, data=ranges)
+        traffic.ack_at_hand(1, ack)
+        if k < 2995:
+            traffic.ack_heard(1, ack)
+        most = max(most, sys.getsizeof(traffic._history))
+    assert most < 2_000_000
+    traffic.lost(1)
+    traffic.opened()
+    again = Random(3)
+    spoken = [again.randbytes(3200) for _ in range(3000)]
+    first, placed, *_ = traffic.up(2, m.AudioFrame(spoken[2995]))
+    assert isinstance(first, e.Resend)
+    assert placed == e.AudioUp(2, 2995 * 3200, 3200)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from replay.faults import events as e
 from replay.wire import messages as m
 
-#: So much of the newest audio is kept, to recognise what is sent again.
+#: To recognise what is sent again: audio that the client cannot know to be recorded is kept, up to
+#: so much of the newest, and so much before it, for clients that count otherwise.
 _KEPT_BYTES = 8 << 20
+_BEFORE_BYTES = 1 << 20
 _POST = (m.PostTranscript, m.PostSummarization, m.PostChapterization, m.PostFinalTranscript)
 
 
@@ -145,7 +147,8 @@ class Traffic:
             return
         self._history += data[-new:]
         self.furthest += new
-        surplus = len(self._history) - _KEPT_BYTES
-        if surplus > _KEPT_BYTES // 4:  # moved seldom, since all of it moves
+        kept = min(self.furthest - self._acked + _BEFORE_BYTES, _KEPT_BYTES)
+        surplus = len(self._history) - kept
+        if surplus > _BEFORE_BYTES // 4:  # moved seldom, since all of it moves
             del self._history[:surplus]
             self._history_start += surplus
