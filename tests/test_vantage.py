@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -134,6 +135,23 @@ async def test_a_session_that_nobody_stopped_is_not_waited_for(tmp_path: Path) -
     ended = timeline.final(j.Ended)
     assert ended is not None
     assert ended.outcome == "interrupted"
+
+
+async def test_sessions_opened_at_once_are_kept_apart(tmp_path: Path) -> None:
+    """Each has a journal of its own, with what it was asked for."""
+    rates = {8000, 16000, 32000, 48000}
+    async with proxied(tmp_path) as (journals, _, client):
+        async with trio.open_nursery() as nursery:
+            for rate in rates:
+                body = {"sample_rate": rate}
+                nursery.start_soon(partial(client.post, "/v2/live", json=body))
+        await journals.finish()
+    timelines = [load(directory).timeline for directory in journals.directories]
+    assert [len(timeline.all(j.Init)) for timeline in timelines] == [1] * 4
+    posts = [each for timeline in timelines for each in timeline.all(j.Http)[:1]]
+    assert all(each.method == "POST" and each.t <= each.done for each in posts)
+    assert {timeline.header.config["sample_rate"] for timeline in timelines} == rates
+    assert {timeline.header.format.sample_rate for timeline in timelines} == rates
 
 
 # ------------------------------------------------------------------ over while others go on

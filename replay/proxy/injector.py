@@ -43,7 +43,7 @@ class Archive(Protocol):
         """For a session that is yet to be opened."""
 
     def asked(self, witness: Witness, request: Request) -> int:
-        """A session is asked for; returns the bytes of a second of its audio."""
+        """A session was asked for and is there; returns the bytes of a second of its audio."""
 
     def opened(self, witness: Witness, answer: InitAnswer) -> None:
         """The session of this witness is open."""
@@ -206,8 +206,6 @@ class Injector:
         """The answer to a request: the target's, or what a fault makes of it."""
         route, job_id = route_of(request.method, request.path)
         watch = self._pending() if route == "init" else self._watch_of_job(job_id)
-        if route == "init":
-            self._rate(watch, self._archive.asked(watch.witness, request))
         t = watch.witness.now()
         await watch.tell(HttpRequest(request.method, route)).wait()
         began = trio.current_time()
@@ -228,8 +226,10 @@ class Injector:
         answered = False
         try:
             async with self._upstream.request(request) as answer:
-                opens = route == "init" and answer.status == 201
-                response = await self._opened(watch, answer) if opens else answer
+                response = answer
+                if route == "init" and answer.status == 201:
+                    watch, response = await self._opened(watch, request, answer)
+                    t = min(t, watch.witness.now())  # another session's clock begins now
                 await trio.sleep_until(began + late)
                 self._note(watch, t, request, response.status)
                 answered = True
@@ -246,21 +246,26 @@ class Injector:
         self.answers = [answer for answer in self.answers if answer.stands(now)]
         return [answer for answer in self.answers if answer.takes(route)]
 
-    async def _opened(self, watch: Watch, response: Response) -> Response:
-        """The answer that opens a session, leading to us instead of the target."""
+    async def _opened(
+        self, watch: Watch, request: Request, response: Response
+    ) -> tuple[Watch, Response]:
+        """The session that an answer opens, and that answer, leading to us instead of the target.
+        Of several that were asked for at once, the first to be there gets the watch of them all."""
         body = b"".join([piece async for piece in response.pieces()])
         rewritten = rewrite_url(body, self.through)
         if rewritten is None:
-            return Response.of(response.status, response.headers, body)
+            return watch, Response.of(response.status, response.headers, body)
         body, answer = rewritten
+        watch = self._pending() if watch.taken else watch
         watch.taken = True
+        self._rate(watch, self._archive.asked(watch.witness, request))
         self._by_token[session_token(answer.url)] = self._by_job[answer.id] = watch
         now = watch.witness.now()
         self._archive.opened(watch.witness, answer)
         watch.witness.write(
             j.Init(t=now, done=now, attempt=1, status=201, id=answer.id, url=redact(answer.url))
         )
-        return Response.of(response.status, response.headers, body)
+        return watch, Response.of(response.status, response.headers, body)
 
     def _note(self, watch: Watch, t: int, request: Request, status: int, error: str = "") -> None:
         watch.witness.write(
