@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import schema
@@ -27,6 +31,7 @@ from replay.sandbox.recognizers import make
 from replay.sandbox.recognizers.base import Final
 from replay.sandbox.recognizers.scripted import Script
 from replay.wire import messages as m
+from replay.wire import posting
 from replay.wire.config import complete
 
 SPEECH = Script(
@@ -239,6 +244,48 @@ async def test_large_work_runs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(processing, "_LONG", 0)
     assert await everything() == small
     assert len(threads) > 1
+
+
+def test_listen_says_what_they_found() -> None:
+    """A receiver of callbacks shows what each add-on came to, or why it failed."""
+    said = m.Utterance(
+        start=0.0, end=1.0, confidence=0.9, channel=0, words=[], text=" Hallo.", language="de"
+    )
+    name = {"utterance_id": "00_00000000", "utterance": said}
+    found = [
+        m.NamedEntity(entity_type="MONEY", text="ten dollars", start=0.0, end=1.0),
+        m.NamedEntity(entity_type="NAME_GIVEN", text="Peter", start=0.0, end=1.0),
+    ]
+    felt = m.SentimentSpan(
+        sentiment="mixed", emotion="neutral", text="", start=0.0, end=1.0, channel=0
+    )
+    translated = m.TranslationData(
+        **name, original_language="en", target_language="de", translated_utterance=said
+    )
+    shown = [
+        (m.Translation(error=m.MessageError(message="no model")), "failed: no model"),
+        (m.Translation(data=translated), "de  Hallo."),
+        (
+            m.NamedEntities(data=m.NamedEntitiesData(**name, results=found)),
+            "ten dollars (MONEY), Peter (NAME_GIVEN)",
+        ),
+        (m.NamedEntities(data=m.NamedEntitiesData(**name, results=[])), "nothing"),
+        (m.Sentiment(data=m.SentimentData(**name, results=[felt, felt])), "mixed, mixed"),
+        (m.Sentiment(error=m.MessageError(message="broken")), "failed: broken"),
+        (m.PostSummarization(data=m.SummaryText(results="It was good.")), "It was good."),
+        (m.PostSummarization(data=m.SummaryText(results="")), "nothing"),
+    ]
+    command = [sys.executable, "-m", "replay", "listen", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        url = json.loads(program.stdout.readline())["url"]
+        with httpx.Client(trust_env=False) as client:
+            for message, _ in shown:
+                client.post(url, content=posting.callback_body("7", message))
+        lines = [program.stdout.readline().rstrip("\n").split("  ", 2)[1:] for _ in shown]
+        program.send_signal(signal.SIGINT)
+        assert program.wait(20) == 0
+    assert lines == [[f"live.{m.message_type(message)}", text] for message, text in shown]
 
 
 # ------------------------------------------------------------------ the longest session

@@ -151,6 +151,21 @@ def _what(arrival: Arrival) -> str:
     match posting.told(arrival.post):
         case m.Transcript(data=data):
             return f"{'final' if data.is_final else 'partial'}  {data.utterance.text.strip()}"
+        case (
+            m.Translation(error=m.MessageError(message=said))
+            | m.NamedEntities(error=m.MessageError(message=said))
+            | m.Sentiment(error=m.MessageError(message=said))
+            | m.PostSummarization(error=m.MessageError(message=said))
+        ):
+            return f"failed: {said}"
+        case m.Translation(data=m.TranslationData() as data):
+            return f"{data.target_language}  {data.translated_utterance.text.strip()}"
+        case m.NamedEntities(data=m.NamedEntitiesData(results=found)):
+            return ", ".join(f"{each.text} ({each.entity_type})" for each in found) or "nothing"
+        case m.Sentiment(data=m.SentimentData(results=felt)):
+            return ", ".join(each.sentiment for each in felt) or "nothing"
+        case m.PostSummarization(data=m.SummaryText(results=text)):
+            return text or "nothing"
         case m.Message(session_id=name):
             return name
     return ""
