@@ -219,6 +219,7 @@ async def fuzz(seed: int, first: int, last: int) -> None:
         sandbox(scripted(SPOKEN, repeat=EVERY), **PATIENT) as box,
         door(box) as front,
     ):
+        await trio.testing.wait_all_tasks_blocked()  # what begins with a sandbox may end at once
         before = trio.lowlevel.current_statistics().tasks_living
         with no_errors() as errors:
             async with neighbour(front, 4.0):
