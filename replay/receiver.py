@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -67,9 +68,12 @@ async def open_receiver(
         listeners = await trio.open_tcp_listeners(port, host=host)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MachineError(
-            f"cannot listen on {host}:{port}: {reason.lower()}; use --port 0 for any free port"
-        ) from None
+        hint = (
+            "; use --port 0 for any free port"
+            if getattr(error, "errno", None) == errno.EADDRINUSE
+            else ""
+        )
+        raise MachineError(f"cannot listen on {host}:{port}: {reason.lower()}{hint}") from None
     handle = partial(_serve, _Desk(tell, key, answers or Answers()))
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handle, listeners)

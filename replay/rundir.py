@@ -58,7 +58,7 @@ def load(path: Path) -> Run:
         UsageError: it is not one, or its journal is broken or too new; the message says where.
     """
     where = path.parent if path.name == JOURNAL or path.is_file() else path
-    timeline = _timeline(where / JOURNAL)
+    timeline = _timeline(where / JOURNAL, path)
     sent, recorded = _wav(where / SENT), _wav(where / RECORDED)
     return Run(
         where,
@@ -84,7 +84,7 @@ def write_summary(path: Path, data: bytes) -> None:
         raise MachineError(f"{target}: cannot be written: {error.strerror}") from None
 
 
-def _timeline(path: Path) -> Timeline:
+def _timeline(path: Path, named: Path) -> Timeline:
     try:
         with path.open("rb") as lines:
             first = next(lines, b"")
@@ -92,7 +92,7 @@ def _timeline(path: Path) -> Timeline:
             return Timeline(journal.decode_lines(chain([first], lines)))
     except FileNotFoundError:
         raise UsageError(
-            f"{path.parent}: not a run directory: it has no {JOURNAL}; "
+            f"{named}: not a run directory: it has no {JOURNAL}; "
             "give one that `replay run` has made"
         ) from None
     except OSError as error:

@@ -6,6 +6,7 @@ hides the client's close code and cannot be made to let go of a client that stop
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -48,9 +49,12 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         sock.close()
         reason = getattr(error, "strerror", None) or error
-        raise MachineError(
-            f"cannot listen on {host}:{port}: {reason}; use --port 0 for any free port"
-        ) from None
+        hint = (
+            "; use --port 0 for any free port"
+            if getattr(error, "errno", None) == errno.EADDRINUSE
+            else ""
+        )
+        raise MachineError(f"cannot listen on {host}:{port}: {reason}{hint}") from None
     return sock
 
 
