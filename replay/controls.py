@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from replay import journal as j
-from replay.errors import UsageError
+from replay.errors import Interrupted, UsageError
 from replay.faults import Plan
 from replay.judge import told
 from replay.run import RunOptions, View, run
@@ -27,6 +27,8 @@ def control_of(path: Path) -> j.Control:
         UsageError: it is no run, or one that was disturbed or did not come to its end.
     """
     timeline = load(path).timeline
+    if timeline.all(j.Interrupted):
+        raise UsageError(f"{path}: no control run: it was interrupted before its source was over")
     ended = timeline.final(j.Ended)
     if ended is None or ended.outcome != "complete":
         raise UsageError(f"{path}: no control run: its session did not come to its end")
@@ -51,6 +53,7 @@ def with_controls(
 
     Raises:
         UsageError: neither a number of runs nor a control run.
+        Interrupted: a control was, so that it is none, and what it was for is not wanted either.
         ReplayError: a control could not be played.
     """
     found = []
@@ -70,7 +73,10 @@ def with_controls(
                 out=_out(options, number),
             )
             view = make_view(f"control {number} of {text}")
-            found.append(control_of(trio.run(partial(run, calm, view))))
+            played = trio.run(partial(run, calm, view))
+            if load(played).timeline.all(j.Interrupted):
+                raise Interrupted(f"interrupted in control {number} of {text}; see {played}")
+            found.append(control_of(played))
     return replace(options, controls=tuple(found))
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from recordings import FIXTURES
 
 from replay import journal as j
 from replay.cli import root
+from replay.controls import control_of
 from replay.errors import UsageError
+from replay.run import RunOptions
 from replay.rundir import load
 
 SPEECH = FIXTURES / "good-morning.wav"
@@ -122,3 +127,55 @@ def test_what_is_no_control_is_refused(base: Path, tmp_path: Path, first: Result
         assert isinstance(refused.exception, UsageError)
         assert said in str(refused.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def cut_short(tmp_path: Path, base: Path, first: Result) -> Path:
+    """A control that somebody interrupted; its session came to a proper end all the same."""
+    assert first.exit_code == 0, first.output
+    path = tmp_path / "cut"
+    path.mkdir()
+    lines = (base / "run-control-1" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    lines.insert(-1, b'{"kind":"interrupted","how":"graceful","t":4096244529}\n')
+    (path / "journal.jsonl").write_bytes(b"".join(lines))
+    return path
+
+
+def test_an_interrupted_run_is_no_control(cut_short: Path) -> None:
+    """Half of what was said would make the other half new: it is refused."""
+    with pytest.raises(UsageError, match="it was interrupted"):
+        control_of(cut_short)
+
+
+def test_an_interrupted_control_ends_all(
+    cut_short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a control: neither the next control nor the run itself nor another source is
+    played, and the exit code is 3."""
+    played = []
+
+    async def run(options: RunOptions, _view: object) -> Path:
+        played.append(options)
+        return cut_short
+
+    monkeypatch.setattr("replay.controls.run", run)
+    monkeypatch.setattr("replay.cli.playing.run", run)
+    words = ["run", str(SPEECH), str(SPEECH), "--control", "2", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(root, words)
+    assert len(played) == 1
+    assert "interrupted in control 1 of 2" in done.output
+    assert done.exit_code == 3
+
+
+def test_nobody_reads(base: Path, first: Result) -> None:
+    """A reader that goes (`| head -1`) does not turn a run that passed into one that failed."""
+    assert first.exit_code == 0, first.output
+    for verb in ("report", "verify"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        words = [sys.executable, "-m", "replay", verb, str(base / "run")]
+        try:
+            done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
+        finally:
+            os.close(writing)
+        assert (done.returncode, done.stderr) == (2, b"")

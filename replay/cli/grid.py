@@ -87,8 +87,8 @@ def _run(
     texts: tuple[str, ...], cases: tuple[GridCase, ...], jobs: int, out: Path, as_json: bool
 ) -> int:
     import trio
-    from rich.console import Console
 
+    from replay.cli.console import Console
     from replay.grid.results import Agent
     from replay.grid.runner import GridOptions, our_own, parse_agent, run_grid
     from replay.report import grid_text

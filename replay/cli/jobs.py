@@ -10,9 +10,9 @@ from typing import IO, Any, TypeVar
 import click
 import msgspec
 import trio
-from rich.console import Console
 from rich.table import Table
 
+from replay.cli.console import Console
 from replay.cli.options import target_from, target_options
 from replay.cli.types import PAIR
 from replay.errors import ReplayError, UsageError

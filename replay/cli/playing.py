@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 import trio
-from rich.console import Console
 
 from replay.audio import Encoding
+from replay.cli.console import Console
 from replay.cli.faults import plan_from
 from replay.cli.options import config_from, target_from
 from replay.cli.tickets import read_ticket
 from replay.cli.types import KEEP
 from replay.controls import with_controls
+from replay.errors import Interrupted as GivenUp
 from replay.errors import ReplayError, UsageError
 from replay.journal import Interrupted
 from replay.pace import Phase
@@ -62,6 +63,8 @@ def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) 
                 raise
             click.echo(f"replay: {error}", err=True)  # the other sources have their turn
             codes.add(error.exit_code)
+            if isinstance(error, GivenUp):
+                break  # whoever stops one does not want the next
             continue
         summaries.append(summary)
         codes.add(_EXIT[summary.verdict])

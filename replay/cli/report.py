@@ -23,9 +23,8 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
     \b
     Example:  replay report runs/20261123-101500-demo
     """
-    from rich.console import Console
-
     from replay import rundir
+    from replay.cli.console import Console
     from replay.errors import UsageError
     from replay.recoveries import recoveries
     from replay.report import json, text

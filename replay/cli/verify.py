@@ -30,8 +30,7 @@ def command(runs: tuple[Path, ...], as_json: bool, strict: bool) -> None:
     replay verify runs/20261123-150411-demo
     replay verify runs/* --json
     """
-    from rich.console import Console
-
+    from replay.cli.console import Console
     from replay.report import verdicts
     from replay.verify import Together, Verified, Verifier
 
