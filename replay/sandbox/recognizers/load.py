@@ -1,4 +1,4 @@
-"""Too many streams for one machine: partials are left out first, finals stay."""
+"""More audio than one machine can hear: partials are left out first, finals stay."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Load:
         made = len(self._recent) - left_out
         if not self.thinned and left_out >= max(_MANY, made):
             self.thinned = True
-            _log.warning("more streams than this machine holds: partials are thinned out")
+            _log.warning("recognition does not keep up with the audio: partials are thinned out")
         elif self.thinned and not left_out:
             self.thinned = False
             _log.warning("all partials are made again")
