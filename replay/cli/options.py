@@ -45,6 +45,21 @@ target_options = _stack(
     click.option("--region", type=click.Choice(REGIONS), help="Region of the service."),
 )
 
+#: What the target `sandbox` is started with.
+sandbox_options = _stack(
+    click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent."),
+    click.option(
+        "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
+    ),
+    click.option(
+        "--sandbox-option",
+        "sandbox_options",
+        multiple=True,
+        metavar="TEXT",
+        help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
+    ),
+)
+
 config_options = _stack(
     click.option(
         "--config",

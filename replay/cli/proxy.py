@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli.faults import fault_options
-from replay.cli.options import target_options
+from replay.cli.options import sandbox_options, target_options
 from replay.cli.types import DURATION, Parsed
 from replay.errors import UsageError
 
@@ -57,17 +57,7 @@ def _address(text: str) -> tuple[str, int]:
     help="A directory for each session that passes. [default: runs/<time>-proxy]",
 )
 @click.option("--seed", type=int, default=0, help="Of the faults.")
-@click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
-@click.option(
-    "--sandbox-option",
-    "sandbox_options",
-    multiple=True,
-    metavar="TEXT",
-    help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
-)
-@click.option(
-    "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
-)
+@sandbox_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def command(**options: Any) -> None:
     """Stand between any client and a target, and harm what passes on purpose.

@@ -11,6 +11,7 @@ import click
 from replay.cli.faults import fault_options
 from replay.cli.options import (
     config_options,
+    sandbox_options,
     source_options,
     target_options,
 )
@@ -85,17 +86,7 @@ from replay.cli.types import DURATION, SPEED
     metavar="K|RUN",
     help="Hold the transcript against undisturbed runs: K are played first, or stored ones.",
 )
-@click.option("--recognizer", help="For the sandbox: moonshine, scripted or silent.")
-@click.option(
-    "--script", type=click.Path(path_type=Path), help="For the sandbox's scripted recogniser."
-)
-@click.option(
-    "--sandbox-option",
-    "sandbox_options",
-    multiple=True,
-    metavar="TEXT",
-    help="Hand this to the sandbox, such as --sandbox-option=--defect=lose=100; repeatable.",
-)
+@sandbox_options
 @click.option(
     "--callback",
     is_flag=True,
