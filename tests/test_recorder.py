@@ -21,7 +21,7 @@ from msgspec import UNSET, Raw
 from replay import journal as j
 from replay.audio import AudioFormat, wav_data_offset, wav_header
 from replay.errors import MachineError
-from replay.recorder import ListRecorder, Spool, cannot_write, open_recorder
+from replay.recorder import ListRecorder, Spool, cannot_write, open_recorder, write_out
 from replay.spill import Spill
 
 FORMAT = AudioFormat()
@@ -197,7 +197,7 @@ async def test_a_full_disk_is_one_clear_line() -> None:
         spool.append(b"x\n")
         for _ in range(2):
             with pytest.raises(MachineError) as caught:
-                await spool.flush()
+                await write_out([spool])
             assert str(caught.value) == (
                 "the disk is full: cannot write /runs/1/journal.jsonl; what was written is kept"
             )
@@ -224,9 +224,9 @@ async def test_a_disk_that_was_full_for_a_while_leaves_no_gap() -> None:
     spool = Spool(Path("j"), file)  # type: ignore[arg-type]
     spool.append(b"first line\n")
     with pytest.raises(MachineError):
-        await spool.flush()
+        await write_out([spool])
     spool.append(b"second line\n")
-    await spool.flush()
+    await write_out([spool])
     assert file.written == b"first line\nsecond line\n"
 
 
