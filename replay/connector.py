@@ -30,7 +30,7 @@ _FINDINGS_EACH = 100
 class Connector:
     """Attributes:
     opened: set when the first connection is open.
-    wake: set when there may be something to send.
+    wake: set when there may be something to send. Nothing that is received makes it so.
     moved: set when something was sent.
     final: the end result, once it came over a connection.
     wire: the open connection, if there is one.
@@ -243,7 +243,6 @@ class Connector:
             self.final = message.data
         if not isinstance(message, m.AudioAck):
             self._out.send_nowait(message)
-        self.wake.set()
 
     def _record_message(self, t: int, frame: str | bytes) -> None:
         body = j.raw(frame)
