@@ -8,7 +8,9 @@ worker thread twice a second, so that a slow disk delays nothing that is being m
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from io import SEEK_END, FileIO
 from pathlib import Path
@@ -56,7 +58,7 @@ class ListRecorder:
 
 
 class Spool:
-    """A file that is appended to from the event loop and written by a thread.
+    """A file that is appended to from the event loop and written by threads, one at a time.
 
     What the disk does not take stays first in line, so that the file never has a gap.
     """
@@ -65,34 +67,39 @@ class Spool:
         self.path = path
         self.size = 0
         self._file = file
-        self._waiting: list[bytes] = []
-        self._taken: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
+        self._rest = b""
+        self._writing = threading.Lock()
+
+    @property
+    def waits(self) -> bool:
+        """Is there anything to write?"""
+        return bool(self._waiting or self._rest)
 
     def append(self, data: bytes) -> None:
         self._waiting.append(data)
         self.size += len(data)
 
-    def take(self) -> bool:
-        """Set aside, on the event loop, what is to be written: a thread that took it could miss
-        what is appended meanwhile. Is there anything?"""
-        self._taken += self._waiting
-        self._waiting = []
-        return bool(self._taken)
-
     def write(self) -> None:
-        """Write what was set aside; waits for the disk.
+        """Write what waits; not for the event loop. Where nothing waits the file is not touched: it
+        may be closed.
 
         Raises:
             MachineError: the disk is full, or another reason why it cannot be written.
         """
-        rest = memoryview(b"".join(self._taken))
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise cannot_write(self.path, error) from None
-        finally:
-            self._taken = [bytes(rest)] if rest else []
+        with self._writing:
+            rest = memoryview(b"".join([self._rest, *self._taken()]))
+            try:
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                raise cannot_write(self.path, error) from None
+            finally:
+                self._rest = bytes(rest)
+
+    def _taken(self) -> Iterator[bytes]:
+        while self._waiting:  # one by one: what is appended meanwhile is not missed
+            yield self._waiting.popleft()
 
 
 def cannot_write(path: Path, error: OSError) -> MachineError:
@@ -143,7 +150,7 @@ class FileRecorder:
 
 
 async def flush_forever(recorders: Collection[FileRecorder]) -> None:
-    """Flush all of them twice a second; there may be others from one time to the next.
+    """Flush all of them twice a second. Some may be opened and closed meanwhile.
 
     Raises:
         MachineError: the disk does not take it.
@@ -159,7 +166,7 @@ async def write_out(spools: Iterable[Spool]) -> None:
     Raises:
         MachineError: the disk does not take it.
     """
-    filled = [spool for spool in spools if spool.take()]
+    filled = [spool for spool in spools if spool.waits]
     if filled:
         await trio.to_thread.run_sync(_write_all, filled)
     else:

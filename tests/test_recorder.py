@@ -21,7 +21,15 @@ from msgspec import UNSET, Raw
 from replay import journal as j
 from replay.audio import AudioFormat, wav_data_offset, wav_header
 from replay.errors import MachineError
-from replay.recorder import ListRecorder, Spool, cannot_write, open_recorder, write_out
+from replay.recorder import (
+    FileRecorder,
+    ListRecorder,
+    Spool,
+    cannot_write,
+    flush_forever,
+    open_recorder,
+    write_out,
+)
 from replay.spill import Spill
 
 FORMAT = AudioFormat()
@@ -179,6 +187,35 @@ async def test_entries_written_during_a_flush_are_not_lost(tmp_path: Path) -> No
         nursery.cancel_scope.cancel()
     lines = (tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
     assert [entry.t for entry in j.decode_lines(lines)] == list(range(3000))
+
+
+async def test_many_recorders_are_flushed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while some of them close: each journal is whole, nothing in it is double."""
+    monkeypatch.setattr("replay.recorder._FLUSH_SECONDS", 0)
+    recorders: list[FileRecorder] = []
+
+    async def record(number: int) -> None:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        async with open_recorder(directory, FORMAT) as recorder:
+            recorders.append(recorder)
+            for n in range(20 * number):
+                recorder.write(j.CaughtUp(t=n, connection=number))
+                recorder.audio(bytes(2))
+                await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as flushing:
+        flushing.start_soon(flush_forever, recorders)
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(record, number)
+        flushing.cancel_scope.cancel()
+    for number in range(30):
+        lines = (tmp_path / f"{number}/journal.jsonl").read_bytes().splitlines(keepends=True)
+        assert [entry.t for entry in j.decode_lines(lines)] == list(range(20 * number))
+        assert (tmp_path / f"{number}/sent.wav").stat().st_size == 44 + 40 * number
 
 
 async def test_a_directory_with_a_journal_is_not_overwritten(tmp_path: Path) -> None:
