@@ -1,7 +1,9 @@
-"""The instrument's look at itself: stalls of the event loop, and the process's resources."""
+"""The instrument's look at itself: stalls of the event loop, and the process's resources; and what
+keeps Python from making such stalls."""
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ from replay.recorder import Recorder
 #: One step of a task that holds the loop longer than this is put down.
 STALL_SECONDS = 0.02
 _SAMPLE_SECONDS = 2.0
+#: So many more objects must have been made than dropped before any are looked through.
+_COLLECT_AFTER = 10_000
 
 
 class StallWatch(trio.abc.Instrument):
@@ -37,6 +41,24 @@ class StallWatch(trio.abc.Instrument):
         lasted = self._began - began
         if lasted >= STALL_SECONDS:
             self._recorder.write(j.Stall(t=self._recorder.now(), lasted=round(lasted * 1e9)))
+
+
+@contextmanager
+def calm_collector() -> Iterator[None]:
+    """Keep the collector of cyclic garbage from holding the event loop, for as long as the block.
+
+    What is loaded by now lives as long as the process, and a full pass over it takes tens of
+    milliseconds: it is left out from now on. What tasks make and drop is freed without a pass, but
+    a few hundred sessions have more of it at once than sets one off by default.
+    """
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import shutil
 import signal
@@ -25,7 +24,7 @@ from replay.calling import open_calls
 from replay.client import Ticket, open_session
 from replay.errors import Interrupted, MachineError, ReplayError, UsageError
 from replay.faults import Plan, chaos
-from replay.observer import sample_resources, watch_stalls
+from replay.observer import calm_collector, sample_resources, watch_stalls
 from replay.opening import request_body
 from replay.pace import Phase
 from replay.player import Pace, Player
@@ -151,12 +150,8 @@ class _Run:
         """Play from the header to the last line of the journal."""
         self._write_head()
         error = ""
-        # What is loaded by now lives as long as the process. Left to the collector, its next full
-        # pass would hold the event loop for tens of milliseconds in the middle of the run.
-        gc.collect()
-        gc.freeze()
         try:
-            with watch_stalls(self._recorder):
+            with calm_collector(), watch_stalls(self._recorder):
                 async with open_flat_nursery() as nursery:
                     nursery.start_soon(self._recorder.flush_forever)
                     nursery.start_soon(sample_resources, self._recorder)

@@ -68,8 +68,10 @@ class Task:
 
     def ready(self) -> None:
         """All sessions are connected, and none plays yet; some time may pass before they do."""
+        # As `replay run` does (`observer.calm_collector`).
         gc.collect()
-        gc.freeze()  # as `replay run` does
+        gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
 
     def phase(self, number: int) -> float:
         """Seconds by which a session begins after the first."""
