@@ -9,24 +9,24 @@ and against true word times such a word earns no first-word time: it was guessed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from msgspec import Struct
 
-from replay import callbacks
+from replay import callbacks, connect
+from replay import ends as utterance_ends
 from replay import words as word_times
+from replay.ends import Ends
 from replay.journal import Ended, StopSent
 from replay.statistics import RULE, Distribution, Floats, distribution, milliseconds
 from replay.timeline import Timeline
 from replay.utterances import Utterances
-from replay.wire.messages import EndSession, PostFinalTranscript, SpeechEnd
+from replay.wire.messages import EndSession, PostFinalTranscript, StopAck, Transcript
 from replay.words import Words
 
 _NS_PER_MS = 1e6
 _LISTED = 20
-#: A speech_end is taken for an utterance's when it lies within this of its end, in seconds.
-_SAME_END = 1.0
 
 
 class Latencies(Struct, kw_only=True):
@@ -38,7 +38,8 @@ class Latencies(Struct, kw_only=True):
     audio are one. word_first, word_stable, word_final: from the end of each word.
     final: from the end of the utterance, with the service's own wait for silence;
     final_forced: the same for finals that came after the stop was sent. endpointing: from the
-    end of the utterance to speech_end; decoding: from there to the final.
+    end of the utterance to speech_end; decoding: from there to the final, both of finals that
+    nothing forced.
     """
 
     ack: Distribution
@@ -65,12 +66,18 @@ class Negative(Struct, kw_only=True):
 class Latency(Struct, kw_only=True):
     """`reference`: what words are measured against, true times or the service's own; `words_used`:
     the share of its words that could be. `negative` counts, `negatives` lists the first.
-    `undisturbed`: from the plan, of what no outage touched; None when there was none."""
+    `undisturbed`: from the plan, of what no outage touched; None when there was none.
+    `first_text_ms`: from the plan's zero to the first text of all: with leading silence, and with
+    where its first word lies. `left_to_process_ms`: audio that the service had not heard yet when
+    it acknowledged the stop, by its own account."""
 
     from_plan: Latencies
     from_send: Latencies
     undisturbed: Latencies | None = None
+    connect: connect.Connect
+    first_text_ms: float | None
     end_of_session_ms: float | None
+    left_to_process_ms: float | None
     quantiles: str = RULE
     reference: word_times.Anchor
     words_used: float | None
@@ -79,30 +86,31 @@ class Latency(Struct, kw_only=True):
     callback: callbacks.Callbacks | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Utterances with a final: offsets of their first sound and end, and when things came (ns)."""
-
-    onset: Floats
-    end: Floats
-    first_partial: Floats
-    final: Floats
-    forced: Floats
-    speech_end: Floats
-
-
 def measure(
-    timeline: Timeline, utterances: Utterances, outages: Sequence[tuple[int, int]] = ()
+    timeline: Timeline,
+    utterances: Utterances,
+    outages: Sequence[tuple[int, int]] = (),
+    *,
+    words: Words | None = None,
+    ends: Ends | None = None,
 ) -> Latency:
-    """All latencies of a run. `outages`: from when to when each disturbed it, in journal ns."""
-    words = word_times.measure(timeline, utterances)
-    ends = _utterances(timeline, utterances, words)
+    """All latencies of a run.
+
+    Args:
+        outages: from when to when each disturbed it, in journal ns.
+        words, ends: where they are known already.
+    """
+    words = word_times.measure(timeline, utterances) if words is None else words
+    ends = utterance_ends.gather(timeline, utterances, words) if ends is None else ends
     negatives = _negatives(timeline, words)
     return Latency(
         from_plan=_latencies(timeline, utterances, words, ends, plan=True),
         from_send=_latencies(timeline, utterances, words, ends, plan=False),
         undisturbed=_undisturbed(timeline, utterances, words, ends, outages),
+        connect=connect.measure(timeline),
+        first_text_ms=_first_text(timeline),
         end_of_session_ms=_end_of_session(timeline),
+        left_to_process_ms=_left_to_process(timeline),
         reference=words.reference,
         words_used=None if words.used is None else round(words.used, 4),
         negative=len(negatives),
@@ -170,6 +178,7 @@ def _latencies(
         first = np.where(early, np.nan, first)
     spoken = origin(ends.end)
     final = ends.final - spoken
+    noticed = np.where(ends.forced == 0, ends.speech_end, np.nan)
     return Latencies(
         ack=_acks(timeline, clear, plan=plan),
         first_partial=milliseconds(ends.first_partial - origin(ends.onset)),
@@ -181,8 +190,8 @@ def _latencies(
             final[ends.forced == 0], _unfinished(timeline, utterances, origin, clear)
         ),
         final_forced=milliseconds(final[ends.forced == 1]),
-        endpointing=milliseconds(ends.speech_end - spoken),
-        decoding=milliseconds(ends.final - ends.speech_end),
+        endpointing=milliseconds(noticed - spoken),
+        decoding=milliseconds(ends.final - noticed),
     )
 
 
@@ -228,57 +237,6 @@ def _pace(timeline: Timeline) -> float:
     return timeline.speed or 1.0
 
 
-def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> Ends:
-    """Where utterances begin and end: by their own words, or as the service says without any."""
-    finished = utterances.finished
-    onset = timeline.offset_of([final.start for _, final in finished])
-    end = timeline.offset_of([final.end for _, final in finished])
-    if words.reference == "words":
-        onset[:], end[:] = np.nan, np.nan
-    number = words.column("utterance").astype(np.int64)
-    begins = np.flatnonzero(np.diff(number, prepend=-1))
-    closes = np.flatnonzero(np.diff(number, append=-1))
-    # Only an utterance's own first and last word say where it is: a neighbour's time is not theirs.
-    onset[number[begins]] = words.starts[begins]
-    end[number[closes]] = words.ends[closes]
-    stop = timeline.first(StopSent)
-    return Ends(
-        onset=onset,
-        end=end,
-        first_partial=np.array(
-            [each.partials[0].t if each.partials else np.nan for each, _ in finished]
-        ),
-        final=np.array([final.t for _, final in finished], dtype=np.float64),
-        forced=np.array([stop is not None and final.t > stop.t for _, final in finished]),
-        speech_end=_speech_ends(timeline, utterances),
-    )
-
-
-def _speech_ends(timeline: Timeline, utterances: Utterances) -> Floats:
-    """When the speech_end nearest to each utterance's end came; NaN when none is near."""
-    said = [
-        (message.data.channel, message.data.time, heard.t)
-        for heard, message in timeline.messages(SpeechEnd)
-    ]
-    by_channel = {
-        channel: np.array(sorted((time, t) for c, time, t in said if c == channel))
-        for channel in {channel for channel, _, _ in said}
-    }
-    found = []
-    for utterance, final in utterances.finished:
-        table = by_channel.get(utterance.channel)
-        if table is None:
-            found.append(np.nan)
-            continue
-        at = int(np.searchsorted(table[:, 0], final.end))
-        near = min(
-            range(max(0, at - 1), min(len(table), at + 1)),
-            key=lambda row: abs(table[row, 0] - final.end),
-        )
-        found.append(table[near, 1] if abs(table[near, 0] - final.end) <= _SAME_END else np.nan)
-    return np.array(found, dtype=np.float64)
-
-
 def _unfinished(
     timeline: Timeline,
     utterances: Utterances,
@@ -321,3 +279,20 @@ def _end_of_session(timeline: Timeline) -> float | None:
     if not over and ended is not None and ended.outcome == "complete":
         over = [ended.t]
     return round((over[0] - stop.t) / _NS_PER_MS, 3) if stop and over else None
+
+
+def _first_text(timeline: Timeline) -> float | None:
+    texts = (
+        heard.t
+        for heard, message in timeline.messages(Transcript)
+        if message.data.utterance.text.strip()
+    )
+    first = next(texts, None)
+    return None if first is None else round((first - timeline.zero) / _NS_PER_MS, 3)
+
+
+def _left_to_process(timeline: Timeline) -> float | None:
+    told = [ack.data for _, ack in timeline.messages(StopAck) if ack.acknowledged]
+    if not told or told[0] is None:
+        return None
+    return round(told[0].recording_left_to_process * 1e3, 3)

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,10 +25,16 @@ _NS_PER_MS = 1e6
 _DIGITS = 3
 
 
+#: The figures that a distribution gives of its order, by name.
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
 class Distribution(Struct, kw_only=True):
     """A sample in figures; None where it is too small, or where a censored value decides.
 
     `n` counts censored values too: things that never came, of which only a lower bound is known.
+    `needed`: how many values each figure takes that is None for want of them. `at_least`: lower
+    bounds of the figures that a censored value decides.
     """
 
     n: int = 0
@@ -40,6 +46,8 @@ class Distribution(Struct, kw_only=True):
     max: float | None = None
     mean: float | None = None
     censored: int = 0
+    needed: dict[str, int] | UnsetType = UNSET
+    at_least: dict[str, float] | UnsetType = UNSET
 
 
 def smallest_sample(q: float) -> int:
@@ -70,26 +78,27 @@ def distribution(
     if n == 0:
         return Distribution()
     ordered = np.sort(np.concatenate((known, bounds)))
+    found = Distribution(n=n, censored=len(bounds))
     limit = float(bounds.min()) if len(bounds) else math.inf
-
-    def at(q: float) -> float | None:
+    needed, at_least = {}, {}
+    for name, q in QUANTILES.items():
         if n < smallest_sample(q):
-            return None
+            needed[name] = smallest_sample(q)
+            continue
         value = quantile(ordered, q)
-        return None if value >= limit else round(value, _DIGITS)
-
-    exact = len(bounds) == 0
-    return Distribution(
-        n=n,
-        min=round(float(ordered[0]), _DIGITS) if ordered[0] < limit else None,
-        p50=at(0.5),
-        p90=at(0.9),
-        p95=at(0.95),
-        p99=at(0.99),
-        max=round(float(ordered[-1]), _DIGITS) if exact else None,
-        mean=round(float(known.mean()), _DIGITS) if exact else None,
-        censored=len(bounds),
-    )
+        if value < limit:
+            setattr(found, name, round(value, _DIGITS))
+        else:
+            at_least[name] = round(value, _DIGITS)
+    if ordered[0] < limit:
+        found.min = round(float(ordered[0]), _DIGITS)
+    if len(bounds):
+        at_least["max"] = round(float(ordered[-1]), _DIGITS)
+    else:
+        found.max = round(float(ordered[-1]), _DIGITS)
+        found.mean = round(float(known.mean()), _DIGITS)
+    found.needed, found.at_least = needed or UNSET, at_least or UNSET
+    return found
 
 
 def milliseconds(nanoseconds: Floats, censored: Floats | Sequence[float] = ()) -> Distribution:

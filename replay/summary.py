@@ -13,8 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from replay import (
+    cadence,
+    ends,
     journal,
     latency,
+    network,
     outages,
     pacing,
     resources,
@@ -22,6 +25,8 @@ from replay import (
     transcript,
     utterances,
     validity,
+    waterfall,
+    words,
 )
 from replay.continuity import Comparison, Finding, Range
 from replay.errors import FaultSyntaxError
@@ -115,6 +120,9 @@ class Summary(Struct, kw_only=True):
     validity: validity.Validity
     pacing: pacing.Pacing
     latency: latency.Latency
+    cadence: cadence.Cadence
+    network: network.Network
+    waterfall: waterfall.Waterfall
     stability: stability.Stability
     audio: Audio
     transcript: transcript.Transcript
@@ -143,7 +151,14 @@ def summarise(
     outcomes = judge(case)
     spoken = utterances.gather(timeline)
     lost = outages.measure(timeline, spoken)
-    late = latency.measure(timeline, spoken, outages.windows(timeline, lost))
+    said = words.measure(timeline, spoken)
+    whole = ends.gather(timeline, spoken, said)
+    clocks = network.split(timeline)
+    late = latency.measure(
+        timeline, spoken, outages.windows(timeline, lost), words=said, ends=whole
+    )
+    steps = waterfall.steps(timeline, spoken, said, whole, clocks)
+    partials = cadence.measure(spoken)
     summary = Summary(
         replay_version=header.replay_version,
         verdict="unknown",
@@ -155,9 +170,12 @@ def summarise(
         source=Source(
             name=header.source.name, seconds=header.source.seconds, sha256=header.source.sha256
         ),
-        validity=validity.judge(timeline, late),
+        validity=validity.judge(timeline, late, partials),
         pacing=pacing.measure(timeline),
         latency=late,
+        cadence=partials,
+        network=network.measure(timeline, spoken, clocks),
+        waterfall=waterfall.measure(steps, clocks),
         stability=stability.measure(spoken),
         audio=_audio(timeline, comparison),
         transcript=transcript.measure(timeline, spoken),
