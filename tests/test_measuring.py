@@ -76,8 +76,20 @@ def test_stability_of_the_golden_journal() -> None:
     """One of three words is taken back; with capitals counted, Good changes its first letter."""
     found = stability.measure(utterances.gather(golden().timeline()))
     assert (found.unstable_partial_word_ratio, found.erasure) == (0.3333, 0.3333)
+    # Of four later versions, the third does not begin with what the second showed.
+    assert found.revised_partials == 0.25
     # Raw: warning, then good; erasing good to write Good takes the two after it along.
     assert (found.raw.unstable_partial_word_ratio, found.raw.erasure) == (0.6667, 1.3333)
+    assert found.raw.revised_partials == 0.5
+
+
+def test_nothing_to_relate_to_is_no_ratio() -> None:
+    """Without a final there is no stability, and with a final alone no version that revises."""
+    lone = Builder().play().transcript(900, [GOOD], final=True)
+    found = stability.measure(utterances.gather(lone.timeline()))
+    assert (found.erasure, found.revised_partials) == (0.0, None)
+    nothing = stability.measure(utterances.gather(Builder().play().timeline()))
+    assert (nothing.erasure, nothing.unstable_partial_word_ratio) == (None, None)
 
 
 def test_a_word_shown_and_taken_back_is_not_stable() -> None:
@@ -186,7 +198,7 @@ def test_eager_chunks_are_early_and_words_are_not() -> None:
     for k in range(10):
         built.entries.append(j.Produced(t=ns(k * 100), due=ns(k * 100), offset=k * 3200, size=3200))
         built._frame(k * 100, 1, k * 3200, 3200)
-        built._ack(k * 100 + 20, 1, k * 3200, (k + 1) * 3200, (k + 1) * 3200)
+        built._ack(k * 100 + 20, 1, k * 3200, (k + 1) * 3200, (k + 1) * 3200, k * 100)
     timeline = built.transcript(700, [GOOD], final=True).finish(1100).timeline()
     found = measured(timeline)
     assert spread(found.from_plan.ack) == (10, 20, 20, 20)
