@@ -12,10 +12,9 @@ from itertools import pairwise
 import numpy as np
 from msgspec import Struct
 
-from replay.statistics import Distribution, Floats, distribution
+from replay.statistics import Distribution, Floats, Series
 from replay.utterances import Utterances
 
-_NS_PER_MS = 1e6
 #: Gaps this near to a multiple of the grid, as a share of it, are on it.
 _NEAR = 0.1
 #: And so many of all have to be, of at least so many, to call it a grid.
@@ -34,18 +33,25 @@ class Cadence(Struct, kw_only=True):
 
 def measure(utterances: Utterances) -> Cadence:
     """Of all utterances, with a final or without."""
-    gaps = np.array(
-        [
-            (after.t - before.t) / _NS_PER_MS
-            for each in utterances.all
-            for before, after in pairwise(each.partials)
-        ],
-        dtype=np.float64,
-    )
+    between = gaps(utterances)
     return Cadence(
         partials=sum(len(each.partials) for each in utterances.all),
-        gaps_ms=distribution(gaps),
-        grid_ms=_grid(gaps),
+        gaps_ms=between.distribution(),
+        grid_ms=_grid(between.values),
+    )
+
+
+def gaps(utterances: Utterances) -> Series:
+    """Between each partial and the next of its utterance."""
+    return Series.of_ns(
+        np.array(
+            [
+                after.t - before.t
+                for each in utterances.all
+                for before, after in pairwise(each.partials)
+            ],
+            dtype=np.float64,
+        )
     )
 
 

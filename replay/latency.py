@@ -8,22 +8,20 @@ and against true word times such a word earns no first-word time: it was guessed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 from msgspec import Struct
 
 from replay import callbacks, connect
-from replay import ends as utterance_ends
-from replay import words as word_times
-from replay.ends import Ends
 from replay.journal import Ended, StopSent
-from replay.statistics import RULE, Distribution, Floats, distribution, milliseconds
+from replay.lags import pace, partial_lags
+from replay.reading import Reading
+from replay.statistics import RULE, Distribution, Floats, Series
 from replay.timeline import Timeline
-from replay.utterances import Utterances
 from replay.wire.messages import EndSession, PostFinalTranscript, StopAck, Transcript
-from replay.words import Words
+from replay.words import Anchor, Words
 
 _NS_PER_MS = 1e6
 _LISTED = 20
@@ -79,34 +77,21 @@ class Latency(Struct, kw_only=True):
     end_of_session_ms: float | None
     left_to_process_ms: float | None
     quantiles: str = RULE
-    reference: word_times.Anchor
+    reference: Anchor
     words_used: float | None
     negative: int
     negatives: list[Negative]
     callback: callbacks.Callbacks | None = None
 
 
-def measure(
-    timeline: Timeline,
-    utterances: Utterances,
-    outages: Sequence[tuple[int, int]] = (),
-    *,
-    words: Words | None = None,
-    ends: Ends | None = None,
-) -> Latency:
-    """All latencies of a run.
-
-    Args:
-        outages: from when to when each disturbed it, in journal ns.
-        words, ends: where they are known already.
-    """
-    words = word_times.measure(timeline, utterances) if words is None else words
-    ends = utterance_ends.gather(timeline, utterances, words) if ends is None else ends
+def measure(reading: Reading) -> Latency:
+    """All latencies of a run."""
+    timeline, words = reading.timeline, reading.words
     negatives = _negatives(timeline, words)
     return Latency(
-        from_plan=_latencies(timeline, utterances, words, ends, plan=True),
-        from_send=_latencies(timeline, utterances, words, ends, plan=False),
-        undisturbed=_undisturbed(timeline, utterances, words, ends, outages),
+        from_plan=_figures(series(reading, plan=True)),
+        from_send=_figures(series(reading, plan=False)),
+        undisturbed=_figures(undisturbed(reading)) if reading.windows else None,
         connect=connect.measure(timeline),
         first_text_ms=_first_text(timeline),
         end_of_session_ms=_end_of_session(timeline),
@@ -115,42 +100,18 @@ def measure(
         words_used=None if words.used is None else round(words.used, 4),
         negative=len(negatives),
         negatives=negatives[:_LISTED],
-        callback=callbacks.measure(timeline, _spoken(timeline, utterances, ends)),
+        callback=callbacks.measure(timeline, _spoken(reading)),
     )
 
 
-def _spoken(timeline: Timeline, utterances: Utterances, ends: Ends) -> dict[str, float]:
+def _figures(found: Mapping[str, Series]) -> Latencies:
+    return Latencies(**{name: each.distribution() for name, each in found.items()})
+
+
+def _spoken(reading: Reading) -> dict[str, float]:
     """When the plan had each utterance spoken, in ns, by its id."""
-    names = [each.id for each, _ in utterances.finished]
-    return dict(zip(names, timeline.due(ends.end).tolist(), strict=True))
-
-
-def _undisturbed(
-    timeline: Timeline,
-    utterances: Utterances,
-    words: Words,
-    ends: Ends,
-    outages: Sequence[tuple[int, int]],
-) -> Latencies | None:
-    """Without what was spoken before the end of an outage and told after its beginning."""
-    if not outages:
-        return None
-
-    def clear(offsets: Floats, until: Floats) -> Floats:
-        spoken = timeline.due(offsets)
-        hit = np.zeros(len(offsets), dtype=bool)
-        for begun, over in outages:
-            hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
-        return np.where(hit, np.nan, offsets)
-
-    clean = replace(
-        ends,
-        onset=clear(ends.onset, ends.first_partial),
-        end=clear(ends.end, ends.final),
-        speech_end=np.where(np.isnan(clear(ends.end, ends.final)), np.nan, ends.speech_end),
-    )
-    said = replace(words, ends=clear(words.ends, words.column("final")))
-    return _latencies(timeline, utterances, said, clean, plan=True, clear=clear)
+    names = [each.id for each, _ in reading.utterances.finished]
+    return dict(zip(names, reading.timeline.due(reading.ends.end).tolist(), strict=True))
 
 
 Clear = Callable[[Floats, Floats], Floats]
@@ -160,17 +121,38 @@ def _all_clear(offsets: Floats, until: Floats) -> Floats:  # noqa: ARG001
     return offsets
 
 
-def _latencies(
-    timeline: Timeline,
-    utterances: Utterances,
-    words: Words,
-    ends: Ends,
-    *,
-    plan: bool,
-    clear: Clear = _all_clear,
-) -> Latencies:
+def undisturbed(reading: Reading) -> dict[str, Series]:
+    """Without what was spoken before the end of an outage and told after its beginning."""
+    timeline, ends = reading.timeline, reading.ends
+
+    def clear(offsets: Floats, until: Floats) -> Floats:
+        spoken = timeline.due(offsets)
+        hit = np.zeros(len(offsets), dtype=bool)
+        for begun, over in reading.windows:
+            hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
+        return np.where(hit, np.nan, offsets)
+
+    clean = replace(
+        ends,
+        onset=clear(ends.onset, ends.first_partial),
+        end=clear(ends.end, ends.final),
+        speech_end=np.where(np.isnan(clear(ends.end, ends.final)), np.nan, ends.speech_end),
+    )
+    said = replace(reading.words, ends=clear(reading.words.ends, reading.words.column("final")))
+    return series(replace(reading, ends=clean, words=said), plan=True, clear=clear)
+
+
+def series(reading: Reading, *, plan: bool, clear: Clear = _all_clear) -> dict[str, Series]:
+    """Every single value behind `Latencies`, by the names of its fields; words and utterances in
+    the order of `Words.emissions` and `Utterances.finished`, NaN where one does not apply.
+
+    Args:
+        plan: from the plan, or else from the send.
+        clear: takes out what is not to count: offsets of what was spoken, and when it was told, in;
+            the offsets out, NaN in place of some.
+    """
+    timeline, words, ends = reading.timeline, reading.words, reading.ends
     origin = timeline.due if plan else timeline.first_sent
-    cursor = timeline.spoken if plan else timeline.handed_over
     said = origin(words.ends)
     first = words.column("first") - said
     if words.reference == "words":
@@ -178,76 +160,50 @@ def _latencies(
         first = np.where(early, np.nan, first)
     spoken = origin(ends.end)
     final = ends.final - spoken
-    noticed = np.where(ends.forced == 0, ends.speech_end, np.nan)
-    return Latencies(
-        ack=_acks(timeline, clear, plan=plan),
-        first_partial=milliseconds(ends.first_partial - origin(ends.onset)),
-        partial_lag=_lag(timeline, utterances, cursor, clear),
-        word_first=milliseconds(first),
-        word_stable=milliseconds(words.column("stable") - said),
-        word_final=milliseconds(words.column("final") - said),
-        final=milliseconds(
-            final[ends.forced == 0], _unfinished(timeline, utterances, origin, clear)
+    natural = ends.forced == 0
+    noticed = np.where(natural, ends.speech_end, np.nan)
+    return {
+        "ack": _acks(timeline, clear, plan=plan),
+        "first_partial": Series.of_ns(ends.first_partial - origin(ends.onset)),
+        "partial_lag": _lag(reading, clear, plan=plan),
+        "word_first": Series.of_ns(first),
+        "word_stable": Series.of_ns(words.column("stable") - said),
+        "word_final": Series.of_ns(words.column("final") - said),
+        "final": Series.of_ns(
+            np.where(natural, final, np.nan), _unfinished(reading, clear, plan=plan)
         ),
-        final_forced=milliseconds(final[ends.forced == 1]),
-        endpointing=milliseconds(noticed - spoken),
-        decoding=milliseconds(ends.final - noticed),
-    )
+        "final_forced": Series.of_ns(np.where(natural, np.nan, final)),
+        "endpointing": Series.of_ns(noticed - spoken),
+        "decoding": Series.of_ns(ends.final - noticed),
+    }
 
 
-def _acks(timeline: Timeline, clear: Clear, *, plan: bool) -> Distribution:
+def _acks(timeline: Timeline, clear: Clear, *, plan: bool) -> Series:
     """By chunk, not by acknowledgement: after an outage one of them answers for many chunks."""
     ends = timeline.chunks.offset + timeline.chunks.size
     kept = ~np.isnan(clear(ends.astype(np.float64), timeline.acknowledged(ends)))
     ends = ends[kept]
     since = timeline.chunks.due[kept].astype(np.float64) if plan else timeline.first_sent(ends)
     acked = timeline.acknowledged(ends)
-    return milliseconds(acked - since, (timeline.last - since)[np.isnan(acked)])
+    return Series.of_ns(acked - since, (timeline.last - since)[np.isnan(acked)])
 
 
-def _lag(
-    timeline: Timeline,
-    utterances: Utterances,
-    cursor: Callable[[Floats], Floats],
-    clear: Clear,
-) -> Distribution:
-    times, lags = partial_lags(timeline, utterances, cursor)
-    reached = (cursor(times) - lags * _pace(timeline)) * timeline.format.bytes_per_second
-    kept = ~np.isnan(clear(reached, times))
-    times, lags = times[kept], lags[kept]
-    return distribution(lags * 1e3) if len(times) else Distribution()
+def _lag(reading: Reading, clear: Clear, *, plan: bool) -> Series:
+    timeline = reading.timeline
+    cursor = timeline.spoken if plan else timeline.handed_over
+    times, lags = partial_lags(timeline, reading.utterances, cursor)
+    reached = (cursor(times) - lags * pace(timeline)) * timeline.format.bytes_per_second
+    return Series(lags[~np.isnan(clear(reached, times))] * 1e3)
 
 
-def partial_lags(
-    timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
-) -> tuple[Floats, Floats]:
-    """When each partial came (ns), and how far behind the cursor its end lay, by time.
-
-    In seconds of the clock; unpaced runs have no such measure, and theirs are seconds of audio.
-    """
-    partials = sorted((p.t, p.end) for each in utterances.all for p in each.partials)
-    table = np.array(partials, dtype=np.float64).reshape(len(partials), 2)
-    times = table[:, 0]
-    reached = timeline.offset_of(table[:, 1]) / timeline.format.bytes_per_second
-    return times, (cursor(times) - reached) / _pace(timeline)
-
-
-def _pace(timeline: Timeline) -> float:
-    """Seconds of audio in a second of the clock."""
-    return timeline.speed or 1.0
-
-
-def _unfinished(
-    timeline: Timeline,
-    utterances: Utterances,
-    origin: Callable[[Floats], Floats],
-    clear: Clear,
-) -> Floats:
+def _unfinished(reading: Reading, clear: Clear, *, plan: bool) -> Floats:
     """How long the finals that never came had been waited for when the run ended, in ns."""
-    ends = [each.partials[-1].end for each in utterances.all if each.final is None]
+    timeline = reading.timeline
+    ends = [each.partials[-1].end for each in reading.utterances.all if each.final is None]
     offsets = timeline.offset_of(np.array(ends, dtype=np.float64))
     kept = ~np.isnan(clear(offsets, np.full(len(offsets), np.nan)))
-    return timeline.last - origin(offsets[kept])
+    origin = timeline.due if plan else timeline.first_sent
+    return np.asarray(timeline.last - origin(offsets[kept]))
 
 
 def _negatives(timeline: Timeline, words: Words) -> list[Negative]:

@@ -21,7 +21,7 @@ import numpy as np
 from msgspec import Struct
 
 from replay import journal
-from replay.statistics import Distribution, Floats, milliseconds, slope
+from replay.statistics import Distribution, Floats, Series, slope
 from replay.timeline import Ints, Timeline
 from replay.utterances import Utterances
 
@@ -178,39 +178,45 @@ def split(timeline: Timeline) -> Split | None:
 
 def measure(timeline: Timeline, utterances: Utterances, found: Split | None) -> Network:
     """Round trips, and with `found` the estimate of the rest."""
+    every = series(timeline, utterances, found)
+    network = Network(
+        round_trip=every["round_trip"].distribution(),
+        uplink=every["uplink"].distribution(),
+        downlink=every["downlink"].distribution(),
+        service_partial=every["service_partial"].distribution(),
+        service_final=every["service_final"].distribution(),
+    )
     if found is None:
-        nothing = Distribution()
-        return Network(
-            round_trip=milliseconds(round_trips(timeline).took.astype(np.float64)),
-            uplink=nothing,
-            downlink=nothing,
-            service_partial=nothing,
-            service_final=nothing,
-        )
-    trips = found.trips
-    partials = [partial for each in utterances.all for partial in each.partials]
-    finals = [final for _, final in utterances.finished]
-    made = {
-        name: found.journal_time(stamps([version.created_at for version in versions]))
-        for name, versions in (("partial", partials), ("final", finals))
-    }
-    here = {
-        name: found.arrived(timeline.offset_of([version.end for version in versions]))
-        for name, versions in (("partial", partials), ("final", finals))
-    }
-    came = np.array([version.t for version in (*partials, *finals)], dtype=np.float64)
+        return network
     begun = datetime.fromisoformat(timeline.header.created_at)
     ours = (begun - _EPOCH).total_seconds() * _NS_PER_SECOND
-    return Network(
-        round_trip=milliseconds(round_trips(timeline).took.astype(np.float64)),
-        bound_ms=round(found.bound / _NS_PER_MS, 3),
-        offset_ms=round(float(found.offset[0] - ours) / _NS_PER_MS, 3),
-        skew_ppm=round(found.skew, 3),
-        uplink=milliseconds(found.journal_time(trips.created) - trips.sent),
-        downlink=milliseconds(came - np.concatenate((made["partial"], made["final"]))),
-        service_partial=milliseconds(made["partial"] - here["partial"]),
-        service_final=milliseconds(made["final"] - here["final"]),
-    )
+    network.bound_ms = round(found.bound / _NS_PER_MS, 3)
+    network.offset_ms = round(float(found.offset[0] - ours) / _NS_PER_MS, 3)
+    network.skew_ppm = round(found.skew, 3)
+    return network
+
+
+def series(timeline: Timeline, utterances: Utterances, found: Split | None) -> dict[str, Series]:
+    """Every single value behind the distributions of `Network`, by the names of its fields."""
+    trips = Series.of_ns(round_trips(timeline).took.astype(np.float64))
+    if found is None:
+        names = ("uplink", "downlink", "service_partial", "service_final")
+        return {"round_trip": trips, **dict.fromkeys(names, Series(np.empty(0)))}
+    partials = [partial for each in utterances.all for partial in each.partials]
+    finals = [final for _, final in utterances.finished]
+    down, service = [], []
+    for versions in (partials, finals):
+        made = found.journal_time(stamps([version.created_at for version in versions]))
+        down.append(np.array([version.t for version in versions], dtype=np.float64) - made)
+        ends = timeline.offset_of([version.end for version in versions])
+        service.append(made - found.arrived(ends))
+    return {
+        "round_trip": trips,
+        "uplink": Series.of_ns(found.journal_time(found.trips.created) - found.trips.sent),
+        "downlink": Series.of_ns(np.concatenate(down)),
+        "service_partial": Series.of_ns(service[0]),
+        "service_final": Series.of_ns(service[1]),
+    }
 
 
 def _coarse(created: Floats) -> float:

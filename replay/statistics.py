@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -99,6 +100,32 @@ def distribution(
         found.mean = round(float(known.mean()), _DIGITS)
     found.needed, found.at_least = needed or UNSET, at_least or UNSET
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Every single value of a measure, in ms, NaN where it does not apply; and lower bounds of
+    what never came."""
+
+    values: Floats
+    censored: Floats = field(default_factory=lambda: np.empty(0))
+
+    @classmethod
+    def of_ns(cls, values: Floats, censored: Floats | None = None) -> Series:
+        """From durations in ns."""
+        bounds = np.empty(0) if censored is None else censored
+        return cls(np.asarray(values / _NS_PER_MS), np.asarray(bounds / _NS_PER_MS))
+
+    def distribution(self) -> Distribution:
+        return distribution(self.values, self.censored)
+
+
+def pool(several: Sequence[Series]) -> Series:
+    """All values of several runs as one sample."""
+    return Series(
+        np.concatenate([each.values for each in several] or [np.empty(0)]),
+        np.concatenate([each.censored for each in several] or [np.empty(0)]),
+    )
 
 
 def milliseconds(nanoseconds: Floats, censored: Floats | Sequence[float] = ()) -> Distribution:

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from replay import (
     cadence,
-    ends,
     journal,
     latency,
     network,
@@ -23,15 +22,14 @@ from replay import (
     resources,
     stability,
     transcript,
-    utterances,
     validity,
     waterfall,
-    words,
 )
 from replay.continuity import Comparison, Finding, Range
 from replay.errors import FaultSyntaxError
 from replay.faults import tally
 from replay.judge import Case, Limits, Outcome, State, findings, judge
+from replay.reading import read
 from replay.timeline import Timeline
 from replay.wire.http import redact
 from replay.wire.messages import PostFinalTranscript, PostTranscript
@@ -149,16 +147,9 @@ def summarise(
     header = timeline.header
     case = Case(timeline, comparison, limits or Limits())
     outcomes = judge(case)
-    spoken = utterances.gather(timeline)
-    lost = outages.measure(timeline, spoken)
-    said = words.measure(timeline, spoken)
-    whole = ends.gather(timeline, spoken, said)
-    clocks = network.split(timeline)
-    late = latency.measure(
-        timeline, spoken, outages.windows(timeline, lost), words=said, ends=whole
-    )
-    steps = waterfall.steps(timeline, spoken, said, whole, clocks)
-    partials = cadence.measure(spoken)
+    found = read(timeline)
+    late = latency.measure(found)
+    partials = cadence.measure(found.utterances)
     summary = Summary(
         replay_version=header.replay_version,
         verdict="unknown",
@@ -174,12 +165,12 @@ def summarise(
         pacing=pacing.measure(timeline),
         latency=late,
         cadence=partials,
-        network=network.measure(timeline, spoken, clocks),
-        waterfall=waterfall.measure(steps, clocks),
-        stability=stability.measure(spoken),
+        network=network.measure(timeline, found.utterances, found.split),
+        waterfall=waterfall.measure(found.steps, found.split),
+        stability=stability.measure(found.utterances),
         audio=_audio(timeline, comparison),
-        transcript=transcript.measure(timeline, spoken),
-        outages=lost,
+        transcript=transcript.measure(timeline, found.utterances),
+        outages=found.outages,
         faults=_faults(case),
         session=_session(case),
         resources=resources.measure(timeline),

@@ -6,6 +6,8 @@ from journals import Builder, ns
 
 from replay import cadence, connect, latency, utterances, validity
 from replay import journal as j
+from replay.reading import read
+from replay.timeline import Timeline
 
 
 def partials(times: list[float]) -> Builder:
@@ -17,6 +19,11 @@ def partials(times: list[float]) -> Builder:
 
 def measured(built: Builder) -> cadence.Cadence:
     return cadence.measure(utterances.gather(built.timeline()))
+
+
+def judged(timeline: Timeline) -> validity.Validity:
+    found = read(timeline)
+    return validity.judge(timeline, latency.measure(found), cadence.measure(found.utterances))
 
 
 def test_gaps_are_between_the_partials_of_one_utterance() -> None:
@@ -47,9 +54,7 @@ def test_a_grid_is_told_with_the_measurement_and_is_no_fault_of_it() -> None:
 
     def notes(step: float) -> list[str]:
         timeline = partials([600 + step * k for k in range(12)]).timeline()
-        spoken = utterances.gather(timeline)
-        late = latency.measure(timeline, spoken)
-        return validity.judge(timeline, late, cadence.measure(spoken)).notes
+        return judged(timeline).notes
 
     assert notes(500) == ["partials come on a grid of 500 ms: times of first words are its steps"]
     assert notes(100) == []
@@ -61,11 +66,8 @@ def test_a_way_that_changes_in_the_middle_is_suspect() -> None:
     for ack in (e for e in built.entries if isinstance(e, j.Ack)):
         if ack.t > ns(15_000):
             ack.t += 60_000_000
-    timeline = built.timeline()
-    spoken = utterances.gather(timeline)
-    late = latency.measure(timeline, spoken)
     said = "the round trip moved from 20.0 to 80.0 ms (medians of quarters 1 and 4 of the run)"
-    assert said in validity.judge(timeline, late, cadence.measure(spoken)).reasons
+    assert said in judged(built.timeline()).reasons
 
 
 def test_the_steps_of_the_first_connection() -> None:

@@ -12,6 +12,7 @@ from journals import BYTES_PER_MS, Builder, Cut, ns
 
 from replay import journal as j
 from replay import latency, pacing, stability, transcript, utterances, words
+from replay.reading import read
 from replay.statistics import Distribution
 from replay.timeline import Timeline
 
@@ -42,7 +43,7 @@ def golden(**options: object) -> Builder:
 
 
 def measured(timeline: Timeline) -> latency.Latency:
-    return latency.measure(timeline, utterances.gather(timeline))
+    return latency.measure(read(timeline))
 
 
 def spread(found: Distribution) -> tuple[int, float | None, float | None, float | None]:
@@ -227,8 +228,7 @@ def test_speed_stretches_the_plan() -> None:
 def test_the_lag_of_partials_is_by_the_clock_at_any_speed() -> None:
     """At twice the speed what was spoken at 250 ms and came at 350 lags 100 ms, not 200."""
     timeline = Builder(speed=2).play().transcript(350, SAID[:1], final=False).timeline()
-    heard = utterances.gather(timeline)
-    assert latency.measure(timeline, heard).from_plan.partial_lag.p50 == 100
+    assert measured(timeline).from_plan.partial_lag.p50 == 100
     for window, touched in ((240, 245), False), ((270, 280), True), ((400, 500), False):
         outage = [(ns(window[0]), ns(window[1]))]
         calm = latency.measure(timeline, heard, outage).undisturbed
