@@ -20,10 +20,11 @@ _PRESET = "gladia-3"
 
 
 class Transcript(Struct, kw_only=True):
-    """The last four compare with the reference text, in words; None without one.
+    """The last six compare with the reference text, in words; None without one.
 
+    `reference_words`: those said, as they are compared; `errors`: lost, changed and added ones.
     `lost`: said and not understood; `changed`: understood as something else; `duplicated`: said
-    once and written twice in a row. `wer`: lost, changed and added words over the words said.
+    once and written twice in a row. `wer`: errors over the words said.
     `repeated_finals`: finals that the service sent more than once.
     """
 
@@ -31,6 +32,8 @@ class Transcript(Struct, kw_only=True):
     finals: int
     words: int
     repeated_finals: int
+    reference_words: int | None = None
+    errors: int | None = None
     lost: int | None = None
     duplicated: int | None = None
     changed: int | None = None
@@ -64,8 +67,9 @@ def _compare(found: Transcript, reference: str, language: str) -> None:
         elif op.tag == "insert":
             added += op.dest_end - op.dest_start
             found.duplicated += _doubled(heard, op.dest_start, op.dest_end)
+    found.reference_words, found.errors = len(said), found.lost + found.changed + added
     if said:
-        found.wer = round((found.lost + found.changed + added) / len(said), 4)
+        found.wer = round(found.errors / len(said), 4)
 
 
 def normalised(text: str, language: str) -> list[str]:

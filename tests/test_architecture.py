@@ -33,6 +33,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
     **dict.fromkeys(("cadence", "connect", "ends", "lags", "network", "reading", "waterfall"), 1),
+    **dict.fromkeys(("catalogue", "checks", "compare", "conditions", "figures", "samples"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "rundir": 2,
