@@ -76,7 +76,7 @@ def of_pairs(pairs: Pairs, *, paired: bool, seed: int = 0) -> Estimate | None:
         base=float(np.median(base)),
         new=float(np.median(new)),
         change=float(np.median(change)),
-        offsets=(_off(pairs.base - base[:, None]), _off(pairs.new - new[:, None])),
+        offsets=(offsets(pairs.base), offsets(pairs.new)),
         paired=paired,
         statistic=median,
         cluster=cluster,
@@ -221,13 +221,15 @@ def _mean(values: Floats) -> Floats:
     return np.asarray(np.where(known, values, 0).sum(axis=1) / known.sum(axis=1))
 
 
-def _off(values: Floats) -> Floats:
-    """Of each column, the median of what is there; columns without anything are left out.
+def offsets(values: Floats) -> Floats:
+    """Of each round, the median by which its items lie off their means over all rounds.
 
-    An item that was there in one round alone says nothing of the noise between rounds.
+    Rounds without any are left out. An item that was there in one round alone says nothing of the
+    noise between rounds.
     """
+    off = values - _mean(values)[:, None]
     several = (~np.isnan(values)).sum(axis=1) > 1
-    rows = values[several] if several.any() else values
+    rows = off[several] if several.any() else off
     kept = rows[:, ~np.isnan(rows).all(axis=0)]
     return np.asarray(np.nanmedian(kept, axis=0))
 
