@@ -104,4 +104,4 @@ def command(context: click.Context, /, as_json: bool, **options: Any) -> None:
     """
     from replay.cli.benching import bench
 
-    sys.exit(bench(context.meta["arguments"], options, as_json=as_json))
+    sys.exit(bench(context, options, as_json=as_json))

@@ -19,7 +19,6 @@ from replay.bench import assess, corpus, runner
 from replay.bench.store import Store, load_result
 from replay.benchmark import Arm, Benchmark, Plan
 from replay.cli.asking import run_options
-from replay.cli.bench import command
 from replay.cli.console import Console
 from replay.cli.options import read_config
 from replay.conditions import Condition, parse_condition
@@ -53,8 +52,11 @@ _AS_USUAL: dict[str, Any] = {
 }
 
 
-def bench(arguments: Sequence[str], options: dict[str, Any], *, as_json: bool) -> int:
+def bench(context: click.Context, options: dict[str, Any], *, as_json: bool) -> int:
     """Measure, or go on measuring; the exit code.
+
+    Args:
+        context: of the command; its `meta` has what it was called with, as "arguments".
 
     Raises:
         ReplayError: the options make no sense, or a target cannot be reached.
@@ -62,9 +64,11 @@ def bench(arguments: Sequence[str], options: dict[str, Any], *, as_json: bool) -
     conditions = [parse_condition(text) for text in options["fail_on"]]
     assertions = [_absolute(text) for text in options["assertions"]]
     if options["resume"] is not None:
-        store, options, conditions, assertions = _resumed(options, conditions, assertions)
+        store, options, conditions, assertions = _resumed(
+            context.command, options, conditions, assertions
+        )
     else:
-        store = _begun(arguments, options)
+        store = _begun(context.meta["arguments"], options)
     baseline = load_result(options["baseline"]) if options["baseline"] is not None else None
     console = Console(stderr=as_json)
     sides = _sides(options)
@@ -166,7 +170,10 @@ def _check_same(store: Store, plan: Plan) -> None:
 
 
 def _resumed(
-    options: dict[str, Any], conditions: list[Condition], assertions: list[Condition]
+    command: click.Command,
+    options: dict[str, Any],
+    conditions: list[Condition],
+    assertions: list[Condition],
 ) -> tuple[Store, dict[str, Any], list[Condition], list[Condition]]:
     """A benchmark as it was asked for; conditions and a baseline that are given now go first."""
     if options["sources"]:
@@ -178,8 +185,7 @@ def _resumed(
         os.chdir(store.plan.directory)
     except OSError as error:
         raise UsageError(f"{store.plan.directory}: {(error.strerror or '').lower()}") from None
-    context = command.make_context("bench", list(store.plan.arguments))
-    stored = context.params
+    stored = command.make_context("bench", list(store.plan.arguments)).params
     stored["baseline"] = baseline or stored["baseline"]
     return (
         store,
