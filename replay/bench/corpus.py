@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,9 @@ from msgspec import Meta
 from replay.benchmark import Recording
 from replay.errors import SourceError, UsageError
 from replay.journal import ReferenceWord
-from replay.source import Spoken
+from replay.source import Spoken, open_source
 from replay.source.reference import read_reference
+from replay.take import RunOptions
 
 _SOUNDS = frozenset(
     ".wav .flac .mp3 .ogg .opus .oga .m4a .aac .mp4 .mkv .webm .mka .mov .wma .aif .aiff".split()
@@ -40,6 +42,18 @@ def gather(sources: Sequence[str]) -> list[Recording]:
     if not once:
         raise UsageError(f"no recording in {', '.join(sources)}")
     return _named(list(once.values()))
+
+
+async def probe(recordings: Sequence[Recording], options: RunOptions) -> None:
+    """Open every recording once, and put down how long it is.
+
+    Raises:
+        SourceError: one cannot be played; better now than in the last hour.
+    """
+    for each in recordings:
+        spec = replace(options.source, location=each.path)
+        async with open_source(spec, options.shape, options.chunk) as source:
+            each.seconds = round(source.facts.seconds or 0.0, 3)
 
 
 def check(recordings: Sequence[Recording]) -> None:

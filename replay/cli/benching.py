@@ -125,13 +125,15 @@ def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
         raise UsageError("--fail-on is about a comparison: give --baseline or --versus")
     sides = _sides(options)
     name, path = _named(options)
+    recordings = corpus.gather(options["sources"])
+    trio.run(corpus.probe, recordings, sides["A"])
     plan = Plan(
         replay_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         name=name,
         arguments=list(arguments),
         directory=str(Path.cwd()),
-        recordings=corpus.gather(options["sources"]),
+        recordings=recordings,
         arms=[_arm(each, sides[each], options) for each in sides],
         runs=options["runs"],
         warmup=options["warmup"],
