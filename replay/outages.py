@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from replay import journal
-from replay.latency import partial_lags
+from replay.lags import partial_lags
 from replay.statistics import Floats, quantile
 from replay.timeline import Timeline
 from replay.utterances import Utterances

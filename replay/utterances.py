@@ -18,7 +18,8 @@ class Version:
     """One transcript message: when it came, on which connection, and what it showed.
 
     `raw` and `words` are the same words as written and folded; `ends` their times by the service
-    in seconds, or empty when it gave none; `start` and `end` those of the utterance.
+    in seconds, or empty when it gave none; `start` and `end` those of the utterance. `created_at`
+    is the service's own stamp.
     """
 
     t: int
@@ -30,6 +31,7 @@ class Version:
     ends: tuple[float, ...]
     start: float
     end: float
+    created_at: str = ""
 
 
 @dataclass(slots=True)
@@ -92,4 +94,5 @@ def _version(t: int, connection: int, message: Transcript) -> Version:
         ends=tuple(word.end for word in timed),
         start=spoken.start,
         end=spoken.end,
+        created_at=message.created_at,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import UNSET
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from replay import waterfall
 from replay.callbacks import Callbacks
 from replay.report.fitting import Facts, Figures
 from replay.statistics import Distribution
@@ -37,6 +39,7 @@ _MEASURES = {
     "endpointing": "speech end noticed",
     "decoding": "speech end to final",
 }
+_NETWORK = ("round_trip", "uplink", "downlink", "service_partial", "service_final")
 _FAULTS_SHOWN = 12
 STEPS = {
     "detect_ms": "noticed",
@@ -66,6 +69,7 @@ def lines(summary: Summary) -> Iterator[str]:
     yield from (f"reason: {reason}" for reason in summary.reasons)
     yield f"validity: {summary.validity.verdict}"
     yield from (f"validity reason: {reason}" for reason in summary.validity.reasons)
+    yield from (f"validity note: {note}" for note in summary.validity.notes)
     yield f"source: {summary.source.name}"
     yield f"target: {summary.target.kind} {summary.target.url}"
     yield f"session: {summary.session.id}"
@@ -74,7 +78,8 @@ def lines(summary: Summary) -> Iterator[str]:
     yield f"pacing.lateness_ms: {_figures(summary.pacing.lateness_ms)}"
     yield f"pacing.drift_ppm: {_plain(summary.pacing.drift_ppm)}"
     yield from _latency_lines(summary)
-    for name in ("unstable_partial_word_ratio", "erasure"):
+    yield from _network_lines(summary)
+    for name in ("unstable_partial_word_ratio", "erasure", "revised_partials"):
         yield f"stability.{name}: {_plain(getattr(summary.stability, name))}"
     for name, value in msgspec.structs.asdict(summary.audio).items():
         if name != "ranges":
@@ -105,10 +110,26 @@ def _latency_lines(summary: Summary) -> Iterator[str]:
             yield f"latency.callback.{name}: {_figures(getattr(posted, name))}"
         for name in ("count", "missing", "duplicated", "out_of_order"):
             yield f"latency.callback.{name}: {getattr(posted, name)}"
-    yield f"latency.end_of_session_ms: {_plain(summary.latency.end_of_session_ms)}"
+    for name, took in msgspec.structs.asdict(summary.latency.connect).items():
+        yield f"latency.connect.{name}: {_plain(took)}"
+    for name in ("first_text_ms", "end_of_session_ms", "left_to_process_ms"):
+        yield f"latency.{name}: {_plain(getattr(summary.latency, name))}"
+    yield f"latency.quantiles: {summary.latency.quantiles}"
     yield f"latency.reference: {summary.latency.reference}"
     yield f"latency.words_used: {_plain(summary.latency.words_used)}"
     yield f"latency.negative: {summary.latency.negative}"
+
+
+def _network_lines(summary: Summary) -> Iterator[str]:
+    """Cadence of partials, and the estimates from the service's stamps."""
+    yield f"cadence.gaps_ms: {_figures(summary.cadence.gaps_ms)}"
+    yield f"cadence.grid_ms: {_plain(summary.cadence.grid_ms)}"
+    for part, names in (("network", _NETWORK), ("waterfall", waterfall.STEPS)):
+        found = getattr(summary, part)
+        for name in names:
+            yield f"{part}.{name}: {_figures(getattr(found, name))}"
+    for name in ("bound_ms", "offset_ms", "skew_ppm"):
+        yield f"network.{name}: {_plain(getattr(summary.network, name))}"
 
 
 def render(summary: Summary) -> RenderableType:
@@ -298,7 +319,15 @@ def _origins(summary: Summary) -> list[tuple[str, msgspec.Struct]]:
 
 
 def _figures(dist: Distribution) -> str:
-    return " ".join(f"{k}={_plain(v)}" for k, v in msgspec.structs.asdict(dist).items())
+    return " ".join(
+        f"{k}={_figure(v)}" for k, v in msgspec.structs.asdict(dist).items() if v is not UNSET
+    )
+
+
+def _figure(value: float | dict[str, float] | None) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{_plain(each)}" for name, each in value.items())
+    return _plain(value)
 
 
 def _plain(value: float | str | None) -> str:
