@@ -255,7 +255,9 @@ class Hour:
             text = f"reset @ {round(span.lost)}s"
             self.entries.append(j.FaultPlanned(t=1, rule=span.number - 1, text=text))
         url = "ws://127.0.0.1:1/v2/live?token=***"
-        self.entries.append(j.Init(t=ns(-0.05), done=ns(-0.04), attempt=1, status=201, id=_ID, url=url))
+        self.entries.append(
+            j.Init(t=ns(-0.05), done=ns(-0.04), attempt=1, status=201, id=_ID, url=url)
+        )
 
     def end(self, finals: list[m.Utterance]) -> None:
         """The stop, the results over the connection and fetched, and the recording."""

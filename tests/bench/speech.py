@@ -36,6 +36,7 @@ class Speaker:
         self._rng = rng
         drawn = {self._made_up(): None for _ in range(6000)}
         self._content = [*BRITISH, *drawn][:4000]
+        rng.shuffle(self._content)
         self._weights = list(accumulate(1 / rank for rank in range(3, len(self._content) + 3)))
 
     def utterance(self) -> list[str]:
