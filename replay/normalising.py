@@ -6,16 +6,17 @@ tenths of all the time. `TimesOfDay` does the same with one pattern.
 
 Nor need most words be gone over at all. A *plain* word has only letters, the first alone may be a
 capital, and is no number, filler, contraction, abbreviation or whatever else the steps name; one
-mark may follow it. No step alters more of it than its case, and no pattern that begins before it
-or with it goes on behind it. So what stands before a plain word's end comes out alike whatever
-follows, and what follows comes out as behind any other plain word. Texts are cut behind each plain
-word. Pieces that are no more than that are done; of the others each is normalised once for all
-texts, all in one go, with a plain word between them that nobody says. Beginnings and ends of texts
-are normalised where they stand.
+mark may follow it. No step alters more of it than its case, and no pattern that has it in it goes
+on to the next word, but where that begins with a sign, or with what some phrase goes on with
+(`_JOINED`). So texts are cut behind plain words. What stands between two of them comes out alike
+whichever they are, but where signs are in it, behind which the first letters of the next word can
+matter: then that word stays with it (`_FREE`). All such pieces of all texts are normalised in one
+go, each once, with a plain word between them that nobody says; the beginnings and ends of texts
+where they stand.
 
-All this is read from the steps of the versions in `_READ` for the languages in `_CUT`. For others
-the library is asked as it is, and so it is for a text with a letter that is longer in lower case,
-which moves all that the library replaces behind it.
+This is read from the steps of the versions in `_READ`, for the languages in `_CUT`. For others the
+library is asked as it is, and so it is for a text with a letter that is longer in lower case, which
+moves all that the library replaces behind it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ _NAMED = {
     "": "ii iii iv vi vii viii ix www",
     "en": "gonna half",
 }
-#: A word that begins like this may belong to the one before it.
+#: A word that begins like this may belong to the one before it ("to cause", "he ain't gonna").
 _JOINED = re.compile(r"[\W_]|cause|ain", re.IGNORECASE)
-#: Behind this any plain word is as good as another; behind marks its first letters can matter.
+#: Behind this any plain word is as good as another ("two, tender" begins with two numbers).
 _FREE = re.compile(r"[^\W_]+(?:[’' ][^\W_]+)*")
 _EMAIL = re.compile(r"^[a-zA-Z0-9._%+\-]+@[a-zA-Z0-9.\-]+\.[a-zA-Z]{2,}$")
 _PLACEHOLDERS = re.compile("xdecimalx|xatx|xdotx|xplusx|xltrx")
@@ -84,11 +85,18 @@ def _cutter(language: str) -> _Cutter | None:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A text in pieces: up to its first plain word, then what stands before each of the others (or
-    nothing) with what comes out of that one, and the rest."""
+    """A text cut behind plain words.
+
+    Attributes:
+        head: up to the first of them; empty in a text without any.
+        parts: what comes out of each of the others, and what stands before it and is to be made.
+        pieces: those of `parts` that are to be made.
+        tail: what stands behind the last.
+    """
 
     head: str
-    pieces: list[tuple[str, list[str]]]
+    parts: list[str]
+    pieces: dict[str, None]
     tail: str
 
 
@@ -124,16 +132,15 @@ class _Cutter:
         """The words of each text; None when what comes back is not what went in, which takes a
         text with the word in it that nobody says."""
         cut = {text: self._cut(text) for text in texts}
-        every = dict.fromkeys(piece for each in cut.values() for piece, _ in each.pieces if piece)
-        made = self._together(list(every))
-        found = {}
+        made = self._together([*{piece: None for each in cut.values() for piece in each.pieces}])
+        found: dict[str, list[str]] = {}
         for text, each in cut.items():
             head, tail = self._head(each), self._tail(each)
             if head is None or tail is None or made is None:
                 return None
             found[text] = head
-            for piece, plain in each.pieces:
-                found[text] += made[piece] + plain if piece else plain
+            for part in each.parts:
+                found[text] += made.get(part, (part,))
             found[text] += tail
         return found
 
@@ -148,21 +155,27 @@ class _Cutter:
     def _cut(self, text: str) -> _Cut:
         words = text.split()
         plain = {word: self.plain(word) for word in set(words)}
+        joined = {word for word in plain if _JOINED.match(word)}
         ends = [
             at
-            for at, (word, following) in enumerate(zip_longest(words, words[1:], fillvalue="x"), 1)
-            if plain[word] and not _JOINED.match(following)
+            for at, (word, following) in enumerate(zip_longest(words, words[1:]), 1)
+            if plain[word] and following not in joined
         ]
         if not ends:
-            return _Cut("", [], " ".join(words))
-        pieces = []
+            return _Cut("", [], {}, " ".join(words))
+        parts: list[str] = []
+        pieces: dict[str, None] = {}
         for begun, end in pairwise(ends):
-            piece, last = " ".join(words[begun : end - 1]), words[end - 1]
-            if not piece or (_FREE.fullmatch(piece) and self._plus not in piece.lower()):
-                pieces.append((piece, [plain[last]]))
-            else:
-                pieces.append((f"{piece} {last}", []))
-        return _Cut(" ".join(words[: ends[0]]), pieces, " ".join(words[ends[-1] :]))
+            last = words[end - 1]
+            if end > begun + 1:
+                piece = " ".join(words[begun : end - 1])
+                free = _FREE.fullmatch(piece) and self._plus not in piece.lower()
+                parts.append(piece if free else f"{piece} {last}")
+                pieces[parts[-1]] = None
+                if not free:
+                    continue
+            parts.append(plain[last])
+        return _Cut(" ".join(words[: ends[0]]), parts, pieces, " ".join(words[ends[-1] :]))
 
     def _together(self, pieces: list[str]) -> dict[str, list[str]] | None:
         """The words of each piece, all made in one go."""

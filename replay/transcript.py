@@ -77,11 +77,15 @@ class Difference:
 
 def differences(reference: str, texts: Sequence[str], language: str) -> list[Difference]:
     """Each text held against the same reference; several at once cost little more than one."""
-    said, *every = normalising.normalised([reference, *texts], language)
+    numbers: dict[str, int] = {}  # which are compared in half the time that words take
+    said, *every = (
+        [numbers.setdefault(word, len(numbers)) for word in words]
+        for words in normalising.normalised([reference, *texts], language)
+    )
     return [_difference(said, heard) for heard in every]
 
 
-def _difference(said: list[str], heard: list[str]) -> Difference:
+def _difference(said: list[int], heard: list[int]) -> Difference:
     lost = changed = added = duplicated = 0
     for op in Levenshtein.opcodes(said, heard):
         if op.tag == "delete":
@@ -99,7 +103,7 @@ def normalised(text: str, language: str) -> list[str]:
     return normalising.normalised([text], language)[0]
 
 
-def _doubled(words: list[str], start: int, end: int) -> int:
+def _doubled(words: list[int], start: int, end: int) -> int:
     """The length of an added run, if the same words stand right before or right after it."""
     size = end - start
     run = words[start:end]

@@ -11,20 +11,20 @@ from __future__ import annotations
 from itertools import accumulate
 from random import Random
 
-FUNCTION = """the of and to a in that is was he for it with as his on be at by i this had not are but
-from or have an they which you were her all she there would their we him been has when who will more
-no if out so said what up its about into than them can only other new some could time these two may
-then do first any my now such like our over man me even most made after also did many before must
-through back years where much your way well down should because each just those people how too
-little good very still see work life never under might while last us""".split()
-CONTRACTED = """it's don't I'm that's can't we'll they're you've didn't won't he'd isn't there's let's
-I'd we've couldn't what's o'clock gonna""".split()
+FUNCTION = """the of and to a in that is was he for it with as his on be at by i this had not
+are but from or have an they which you were her all she there would their we him been has when
+who will more no if out so said what up its about into than them can only other new some could
+time these two may then do first any my now such like our over man me even most made after also
+did many before must through back years where much your way well down should because each just
+those people how too little good very still see work life never under might while last us""".split()
+CONTRACTED = """it's don't I'm that's can't we'll they're you've didn't won't he'd isn't there's
+let's I'd we've couldn't what's o'clock gonna""".split()
 BRITISH = """colour organisation centre travelling recognise grey favourite labour programme analyse
 defence licence neighbour theatre catalogue""".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 ONES = "one two three four five six seven eight nine".split()
-_SYLLABLES = """ba be bi ca co da de di fa fe fi ga go ha he hi ka ki la le li lo ma me mi mo na ne no pa
-pe po ra re ri ro sa se si so ta te ti to va ve vi vo wa we za""".split()
+_SYLLABLES = """ba be bi ca co da de di fa fe fi ga go ha he hi ka ki la le li lo ma me mi mo na
+ne no pa pe po ra re ri ro sa se si so ta te ti to va ve vi vo wa we za""".split()
 _ENDINGS = ["", "n", "r", "s", "t", "l", "ing", "ed", "tion", "ment", "ly", "er", "ness"]
 _ERRORS = {"changed": 0.05, "lost": 0.015, "added": 0.01, "doubled": 0.005}
 
