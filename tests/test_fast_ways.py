@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from replay.wire.messages import Transcript
 
 WORDS = st.lists(st.sampled_from("abcde"), max_size=9)
 #: Few different times, so that entries meet.
-T = st.integers(0, 12).map(lambda k: ns(k * 100))
-CONNECTION = st.integers(1, 4)
+T = st.integers(0, 8).map(lambda k: ns(k * 100))
+CONNECTION = st.integers(1, 3)
 BYTES = st.integers(-1, 6).map(lambda k: k * 100)
 SIZE = st.integers(0, 3).map(lambda k: k * 100)
 
@@ -56,7 +57,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 
 @given(SPANS, SPANS)
 def test_what_was_said_about_there(one: list[tuple[int, ...]], two: list[tuple[int, ...]]) -> None:
     """By columns, the words of exactly the finals that lie near, in their order."""
-    spans = [[(s / 2, (s + long) / 2, channel) for s, long, channel in each] for each in (one, two)]
+    spans = [[(s / 4, (s + long) / 4, channel) for s, long, channel in each] for each in (one, two)]
     wanted, found = ([final(f"word{a} {b}", a, b, c) for a, b, c in each] for each in spans)
     about = _About(found)
     assert [about.words(each) for each in wanted] == [plain.near(each, found) for each in wanted]
@@ -73,10 +74,10 @@ def test_medians_of_stretches(values: list[int]) -> None:
     assert statistics._medians(column, spans).tolist() == each
 
 
-def timeline(entries: list[j.Entry]) -> Timeline:
-    built = Builder(seconds=1.0)
-    built.entries += entries
-    return Timeline(built.entries[:1] + sorted(built.entries[1:], key=lambda each: each.t))
+def timeline(built: Builder, *entries: list[j.Entry]) -> Timeline:
+    """The journal with these entries besides."""
+    built.entries += chain(*entries)
+    return Timeline([built.entries[0], *sorted(built.entries[1:], key=lambda each: each.t)])
 
 
 FRAMES = st.builds(j.Frame, t=T, done=T, connection=CONNECTION, offset=SIZE, size=SIZE)
@@ -110,36 +111,44 @@ OTHERS = st.one_of(
 
 
 @given(
-    st.lists(st.one_of(FRAMES, ACKS, OPENED), min_size=4, max_size=30),
+    st.lists(st.one_of(FRAMES, ACKS, ACKS), min_size=9, max_size=30),
     st.lists(st.one_of(LOST, EATEN, OTHERS), max_size=5),
     st.booleans(),
 )
-@settings(max_examples=300)
+@settings(max_examples=400)
 def test_the_account_of_acknowledgements(
     audio: list[j.Entry], rest: list[j.Entry], foreign: bool
 ) -> None:
     """By columns, whatever the service says: the findings and sums of one after the other."""
-    built = timeline([*audio, *rest])
+    opened: list[j.Entry] = [
+        j.Connected(t=0, connection=number, attempt=1, resume_at=0) for number in (1, 2, 3)
+    ]
+    built = timeline(Builder(seconds=1.0), opened, audio, rest)
     built.header.vantage = "proxy" if foreign else "client"
     assert account(Case(built)) == plain.account(Case(built))
 
 
 @given(
-    st.lists(st.one_of(FRAMES, ACKS, OPENED, CAUGHT), max_size=20),
-    st.lists(st.one_of(LOST, PAUSES, ATTEMPTS, REFUSED), min_size=1, max_size=12),
-    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 9), CONNECTION), max_size=8),
+    st.lists(st.one_of(FRAMES, FRAMES, ACKS, CAUGHT), min_size=3, max_size=20),
+    st.lists(OPENED, min_size=1, max_size=4),
+    st.lists(LOST, min_size=1, max_size=4),
+    st.lists(st.one_of(PAUSES, ATTEMPTS, REFUSED), min_size=2, max_size=12),
+    st.lists(st.tuples(st.integers(0, 8), st.integers(1, 9), CONNECTION), min_size=3, max_size=8),
 )
-@settings(max_examples=300)
+@settings(max_examples=400)
 def test_outages(
-    audio: list[j.Entry], events: list[j.Entry], told: list[tuple[int, int, int]]
+    audio: list[j.Entry],
+    opened: list[j.Entry],
+    lost: list[j.Entry],
+    events: list[j.Entry],
+    told: list[tuple[int, int, int]],
 ) -> None:
     """By indexes, every step of every outage as by walks through the journal."""
     built = Builder(seconds=1.0)
     for at, end, connection in told:
         words = [("word", 0, end * 100)]
         built.transcript(at * 100, words, final=False, connection=connection)
-    built.entries += [*audio, *events]
-    found = Timeline([built.entries[0], *sorted(built.entries[1:], key=lambda each: each.t)])
+    found = timeline(built, audio, opened, lost, events)
     spoken = utterances.gather(found)
     assert outages.measure(found, spoken) == plain.lost(found, spoken)
 

@@ -78,7 +78,7 @@ def _connection(case: Case, found: Account, number: int, expected: int | None) -
         if reached[k] > sent[k]:
             text = f"acknowledged {int(reached[k] - sent[k])} bytes more than were sent"
             found.findings.append(_broken(case, at, number, text))
-    told = np.concatenate(([0], np.maximum.accumulate(np.minimum(reached, sent)))).clip(0)
+    told = np.concatenate(([0], np.maximum.accumulate(np.minimum(reached, sent))))
     heard = np.flatnonzero(acks.t[whole] <= _heard_until(case, number))
     found.open += int(total[-1] - told[-1])
     found.untold += int(told[-1] - told[heard[-1] + 1 if len(heard) else 0])
