@@ -19,10 +19,11 @@ from replay.utterances import Utterances
 
 
 class Transcript(Struct, kw_only=True):
-    """The last four compare with the reference text, in words; None without one.
+    """The last six compare with the reference text, in words; None without one.
 
+    `reference_words`: those said, as they are compared; `errors`: lost, changed and added ones.
     `lost`: said and not understood; `changed`: understood as something else; `duplicated`: said
-    once and written twice in a row. `wer`: lost, changed and added words over the words said.
+    once and written twice in a row. `wer`: errors over the words said.
     `repeated_finals`: finals that the service sent more than once.
     """
 
@@ -30,6 +31,8 @@ class Transcript(Struct, kw_only=True):
     finals: int
     words: int
     repeated_finals: int
+    reference_words: int | None = None
+    errors: int | None = None
     lost: int | None = None
     duplicated: int | None = None
     changed: int | None = None
@@ -49,6 +52,7 @@ def measure(timeline: Timeline, utterances: Utterances) -> Transcript:
     if reference is not None and reference.text.strip():
         language = spoken_language(timeline, utterances)
         (differs,) = differences(reference.text, [found.text], language)
+        found.reference_words, found.errors = differs.said, differs.errors
         found.lost, found.changed = differs.lost, differs.changed
         found.duplicated, found.wer = differs.duplicated, differs.wer
     return found
@@ -69,10 +73,14 @@ class Difference:
     duplicated: int
 
     @property
+    def errors(self) -> int:
+        """Lost, changed and added words."""
+        return self.lost + self.changed + self.added
+
+    @property
     def wer(self) -> float | None:
-        """Lost, changed and added words over the words said; None where nothing was."""
-        wrong = self.lost + self.changed + self.added
-        return round(wrong / self.said, 4) if self.said else None
+        """Errors over the words said; None where nothing was."""
+        return round(self.errors / self.said, 4) if self.said else None
 
 
 def differences(reference: str, texts: Sequence[str], language: str) -> list[Difference]:

@@ -44,6 +44,7 @@ class Words:
 
     Attributes:
         starts, ends: offsets (bytes) where each was said; NaN where that is not known.
+        truth: which word of the reference each is, -1 for none of them.
         used: share of the reference's words found in the finals, or of the finals' words with
             times when the service is its own reference; None when there are none at all.
     """
@@ -52,6 +53,7 @@ class Words:
     emissions: list[Emission]
     starts: Floats
     ends: Floats
+    truth: Floats
     used: float | None
 
     def column(self, name: Literal["first", "stable", "final", "utterance"]) -> Floats:
@@ -85,6 +87,7 @@ def measure(timeline: Timeline, utterances: Utterances) -> Words:
         emissions,
         timeline.offset_of(np.array(starts, dtype=np.float64)),
         timeline.offset_of(known),
+        np.full(len(emissions), -1.0),
         float(np.mean(~np.isnan(known))) if len(known) else None,
     )
 
@@ -116,21 +119,23 @@ def _against_truth(
     """Reference times are of the source, which is what the client's offsets count."""
     starts = np.full(len(emissions), np.nan)
     ends = np.full(len(emissions), np.nan)
+    truth = np.full(len(emissions), -1.0)
     heard: defaultdict[int, list[int]] = defaultdict(list)
     for index, emission in enumerate(emissions):
         heard[emission.channel].append(index)
-    said: defaultdict[int, list[ReferenceWord]] = defaultdict(list)
-    for word in reference:
+    said: defaultdict[int, list[int]] = defaultdict(list)
+    for number, word in enumerate(reference):
         if fold(word.word):
-            said[word.channel].append(word)
-    for channel, words in said.items():
-        words.sort(key=lambda word: word.start)
+            said[word.channel].append(number)
+    for channel, numbers in said.items():
+        numbers.sort(key=lambda number: reference[number].start)
         indices = heard[channel]
-        pairs = align([fold(word.word) for word in words], [emissions[k].word for k in indices])
-        for i, j in pairs:
-            starts[indices[j]] = words[i].start
-            ends[indices[j]] = words[i].end
+        words = [fold(reference[number].word) for number in numbers]
+        for i, j in align(words, [emissions[k].word for k in indices]):
+            starts[indices[j]] = reference[numbers[i]].start
+            ends[indices[j]] = reference[numbers[i]].end
+            truth[indices[j]] = numbers[i]
     count = sum(map(len, said.values()))
     rate = timeline.format.bytes_per_second
     used = float(np.sum(~np.isnan(ends))) / count if count else None
-    return Words("words", emissions, starts * rate, ends * rate, used)
+    return Words("words", emissions, starts * rate, ends * rate, truth, used)

@@ -33,15 +33,19 @@ FLOORS = {
     ),
     **dict.fromkeys(("normalising", "transcript", "utterances", "validity", "words"), 1),
     **dict.fromkeys(("cadence", "connect", "ends", "lags", "network", "reading", "waterfall"), 1),
+    **dict.fromkeys(
+        ("benchmark", "catalogue", "checks", "compare", "conditions", "figures", "samples"), 1
+    ),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
-    "rundir": 2,
+    **dict.fromkeys(("machine", "rundir"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "calling", "proxying", "controls", "verify", "report"), 4),
-    "grid": 4,
+    **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
+    **dict.fromkeys(("verify", "report"), 4),
+    **dict.fromkeys(("bench", "grid"), 4),
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),

@@ -85,6 +85,18 @@ config_options = _stack(
     click.option("--channels", type=CHANNELS, metavar="N|keep", help="1 mixes down (default)."),
 )
 
+#: What a comparison is judged by.
+compare_options = _stack(
+    click.option(
+        "--fail-on",
+        "fail_on",
+        multiple=True,
+        metavar="CONDITION",
+        help="What counts as worse, instead of any sure slow-down of first or final words, such as "
+        "'word_final.p50 > +8%'; repeatable.",
+    ),
+)
+
 source_options = _stack(
     click.option("--start", type=DURATION, default="0", help="Leave out the beginning."),
     click.option("--duration", type=DURATION, help="Play only so much."),

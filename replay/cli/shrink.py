@@ -44,7 +44,7 @@ def command(
     replay shrink runs/20261123-150411-counter --out smallest.yaml
     replay run counter --duration 10s --faults smallest.yaml
     """
-    from replay.cli.playing import SPIN_SECONDS
+    from replay.cli.asking import SPIN_SECONDS
     from replay.shrinking import (
         read_failure,
         real_trial,

@@ -16,7 +16,7 @@ from replay.report.fitting import Facts, Figures
 from replay.statistics import Distribution
 from replay.summary import Summary
 
-_STYLES = {
+VERDICT_STYLES = {
     "pass": "bold green",
     "fail": "bold red",
     "unknown": "bold yellow",
@@ -74,18 +74,18 @@ def lines(summary: Summary) -> Iterator[str]:
     yield f"target: {summary.target.kind} {summary.target.url}"
     yield f"session: {summary.session.id}"
     for name in ("phase", "chunk_ms", "speed", "chunks"):
-        yield f"pacing.{name}: {_plain(getattr(summary.pacing, name))}"
-    yield f"pacing.lateness_ms: {_figures(summary.pacing.lateness_ms)}"
-    yield f"pacing.drift_ppm: {_plain(summary.pacing.drift_ppm)}"
+        yield f"pacing.{name}: {number(getattr(summary.pacing, name))}"
+    yield f"pacing.lateness_ms: {figure_line(summary.pacing.lateness_ms)}"
+    yield f"pacing.drift_ppm: {number(summary.pacing.drift_ppm)}"
     yield from _latency_lines(summary)
     yield from _network_lines(summary)
     for name in ("unstable_partial_word_ratio", "erasure", "revised_partials"):
-        yield f"stability.{name}: {_plain(getattr(summary.stability, name))}"
+        yield f"stability.{name}: {number(getattr(summary.stability, name))}"
     for name, value in msgspec.structs.asdict(summary.audio).items():
         if name != "ranges":
-            yield f"audio.{name}: {_plain(value)}"
+            yield f"audio.{name}: {number(value)}"
     for outage in summary.outages:
-        steps = " ".join(f"{name}={_plain(getattr(outage, name))}" for name in STEPS)
+        steps = " ".join(f"{name}={number(getattr(outage, name))}" for name in STEPS)
         resent = f"resent_bytes={outage.resent_bytes}"
         done = f" fault={outage.fault}" if outage.fault else ""
         yield f"outage: connection={outage.connection} cause={outage.cause} {steps} {resent}{done}"
@@ -97,39 +97,39 @@ def lines(summary: Summary) -> Iterator[str]:
     for finding in summary.findings:
         yield f"finding: {finding.severity} {finding.invariant} {finding.detail}"
     for name in ("finals", "words", "lost", "duplicated", "changed", "wer"):
-        yield f"transcript.{name}: {_plain(getattr(summary.transcript, name))}"
+        yield f"transcript.{name}: {number(getattr(summary.transcript, name))}"
     yield f"transcript.text: {summary.transcript.text}"
 
 
 def _latency_lines(summary: Summary) -> Iterator[str]:
     for origin, latencies in _origins(summary):
         for name in _MEASURES:
-            yield f"latency.{origin}.{name}: {_figures(getattr(latencies, name))}"
+            yield f"latency.{origin}.{name}: {figure_line(getattr(latencies, name))}"
     if (posted := summary.latency.callback) is not None:
         for name in ("final", "behind"):
-            yield f"latency.callback.{name}: {_figures(getattr(posted, name))}"
+            yield f"latency.callback.{name}: {figure_line(getattr(posted, name))}"
         for name in ("count", "missing", "duplicated", "out_of_order"):
             yield f"latency.callback.{name}: {getattr(posted, name)}"
     for name, took in msgspec.structs.asdict(summary.latency.connect).items():
-        yield f"latency.connect.{name}: {_plain(took)}"
+        yield f"latency.connect.{name}: {number(took)}"
     for name in ("first_text_ms", "end_of_session_ms", "left_to_process_ms"):
-        yield f"latency.{name}: {_plain(getattr(summary.latency, name))}"
+        yield f"latency.{name}: {number(getattr(summary.latency, name))}"
     yield f"latency.quantiles: {summary.latency.quantiles}"
     yield f"latency.reference: {summary.latency.reference}"
-    yield f"latency.words_used: {_plain(summary.latency.words_used)}"
+    yield f"latency.words_used: {number(summary.latency.words_used)}"
     yield f"latency.negative: {summary.latency.negative}"
 
 
 def _network_lines(summary: Summary) -> Iterator[str]:
     """Cadence of partials, and the estimates from the service's stamps."""
-    yield f"cadence.gaps_ms: {_figures(summary.cadence.gaps_ms)}"
-    yield f"cadence.grid_ms: {_plain(summary.cadence.grid_ms)}"
+    yield f"cadence.gaps_ms: {figure_line(summary.cadence.gaps_ms)}"
+    yield f"cadence.grid_ms: {number(summary.cadence.grid_ms)}"
     for part, names in (("network", _NETWORK), ("waterfall", waterfall.STEPS)):
         found = getattr(summary, part)
         for name in names:
-            yield f"{part}.{name}: {_figures(getattr(found, name))}"
+            yield f"{part}.{name}: {figure_line(getattr(found, name))}"
     for name in ("bound_ms", "offset_ms", "skew_ppm"):
-        yield f"network.{name}: {_plain(getattr(summary.network, name))}"
+        yield f"network.{name}: {number(getattr(summary.network, name))}"
 
 
 def render(summary: Summary) -> RenderableType:
@@ -151,17 +151,19 @@ def render(summary: Summary) -> RenderableType:
 
 def _head(summary: Summary) -> RenderableType:
     head = Text.assemble(
-        (f" {summary.verdict.upper()} ", f"reverse {_STYLES[summary.verdict]}"),
+        (f" {summary.verdict.upper()} ", f"reverse {VERDICT_STYLES[summary.verdict]}"),
         " ",
         (summary.source.name, "bold"),
         f" → {summary.target.kind} ",
         (summary.target.url, "dim"),
         "  measurement ",
-        (summary.validity.verdict, _STYLES[summary.validity.verdict]),
+        (summary.validity.verdict, VERDICT_STYLES[summary.validity.verdict]),
     )
-    reasons = [Text(f"   {reason}", style=_STYLES[summary.verdict]) for reason in summary.reasons]
+    reasons = [
+        Text(f"   {reason}", style=VERDICT_STYLES[summary.verdict]) for reason in summary.reasons
+    ]
     notes = [
-        Text(f"   {reason}", style=_STYLES[summary.validity.verdict])
+        Text(f"   {reason}", style=VERDICT_STYLES[summary.validity.verdict])
         for reason in summary.validity.reasons
         if reason not in summary.reasons
     ]
@@ -180,7 +182,7 @@ def _latency(summary: Summary) -> RenderableType:
         plan: Distribution = getattr(summary.latency.from_plan, name)
         send: Distribution = getattr(summary.latency.from_send, name)
         if plan.n:
-            table.add(label, *_row(plan), _ms(send.p50))
+            table.add(label, *_row(plan), ms(send.p50))
     if not table.rows:
         return Text(" no latency was measured", style="yellow")
     return table
@@ -188,7 +190,7 @@ def _latency(summary: Summary) -> RenderableType:
 
 def _row(dist: Distribution) -> list[str]:
     count = f"{dist.n} ({dist.censored} never)" if dist.censored else str(dist.n)
-    return [count, *(_ms(value) for value in (dist.p50, dist.p90, dist.p95, dist.p99, dist.max))]
+    return [count, *(ms(value) for value in (dist.p50, dist.p90, dist.p95, dist.p99, dist.max))]
 
 
 def _below(summary: Summary) -> RenderableType:
@@ -199,12 +201,12 @@ def _below(summary: Summary) -> RenderableType:
         facts.add("words against", f"{against}, {_share(words.words_used)} usable")
     calm = words.undisturbed
     if calm is not None and calm.word_final.n:
-        figures = f"word final p50 {_ms(calm.word_final.p50)}, max {_ms(calm.word_final.max)} ms"
+        figures = f"word final p50 {ms(calm.word_final.p50)}, max {ms(calm.word_final.max)} ms"
         facts.add("apart from outages", figures)
     if words.callback is not None:
         facts.add("callbacks", _callbacks(words.callback))
     if words.end_of_session_ms is not None:
-        facts.add("end of session", f"{_ms(words.end_of_session_ms)} ms after the stop")
+        facts.add("end of session", f"{ms(words.end_of_session_ms)} ms after the stop")
     if stable.erasure is not None:
         back = _share(stable.unstable_partial_word_ratio)
         facts.add("stability", f"{back} of words taken back, erasure {stable.erasure:g}")
@@ -227,8 +229,8 @@ def _below(summary: Summary) -> RenderableType:
 
 
 def _callbacks(posted: Callbacks) -> str:
-    text = f"{posted.count}, p50 {_ms(posted.behind.p50)}, max {_ms(posted.behind.max)} ms behind"
-    text += f" the websocket, final p50 {_ms(posted.final.p50)} ms"
+    text = f"{posted.count}, p50 {ms(posted.behind.p50)}, max {ms(posted.behind.max)} ms behind"
+    text += f" the websocket, final p50 {ms(posted.final.p50)} ms"
     for name in ("missing", "duplicated", "out_of_order"):
         if count := getattr(posted, name):
             text += f"; {count} {name.replace('_', ' ')}"
@@ -241,7 +243,7 @@ def _pacing(summary: Summary) -> str:
     if not late.n:
         return f"{chunks}, as fast as they were taken"
     figures = f"p50 {_fine(late.p50)}, p99 {_fine(late.p99)}, max {_fine(late.max)} ms"
-    return f"{chunks}; late {figures}; drift {_plain(pacing.drift_ppm)} ppm"
+    return f"{chunks}; late {figures}; drift {number(pacing.drift_ppm)} ppm"
 
 
 def _audio(summary: Summary) -> Text:
@@ -263,7 +265,7 @@ def _outages(summary: Summary) -> RenderableType:
     table = Figures("outage, ms", (*STEPS.values(), "resent"), rarest)
     for outage in summary.outages:
         name = f"connection {outage.connection} ({outage.fault or outage.cause})"
-        steps = [_ms(getattr(outage, step)) for step in STEPS]
+        steps = [ms(getattr(outage, step)) for step in STEPS]
         table.add(name, *steps, f"{outage.resent_bytes:,}")
     return table
 
@@ -292,7 +294,7 @@ def _findings(summary: Summary) -> RenderableType:
     return Group(
         *(
             Text.assemble(
-                (f" {finding.severity:<8}", _STYLES[finding.severity]),
+                (f" {finding.severity:<8}", VERDICT_STYLES[finding.severity]),
                 (f"{finding.invariant:<4}", "bold"),
                 finding.detail,
             )
@@ -318,7 +320,8 @@ def _origins(summary: Summary) -> list[tuple[str, msgspec.Struct]]:
     return [("from_plan", late.from_plan), ("from_send", late.from_send), *calm]
 
 
-def _figures(dist: Distribution) -> str:
+def figure_line(dist: Distribution) -> str:
+    """A distribution as `figure=value` pairs."""
     return " ".join(
         f"{k}={_figure(v)}" for k, v in msgspec.structs.asdict(dist).items() if v is not UNSET
     )
@@ -326,15 +329,17 @@ def _figures(dist: Distribution) -> str:
 
 def _figure(value: float | dict[str, float] | None) -> str:
     if isinstance(value, dict):
-        return ",".join(f"{name}:{_plain(each)}" for name, each in value.items())
-    return _plain(value)
+        return ",".join(f"{name}:{number(each)}" for name, each in value.items())
+    return number(value)
 
 
-def _plain(value: float | str | None) -> str:
+def number(value: float | str | None) -> str:
+    """A value as it stands in a line."""
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _ms(value: float | None) -> str:
+def ms(value: float | None) -> str:
+    """Milliseconds as they stand in a table."""
     return "–" if value is None else f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}"
 
 

@@ -26,7 +26,6 @@ from replay.errors import ReplayError
 from replay.faults import Plan
 from replay.player import Pace, Player
 from replay.recorder import ListRecorder
-from replay.run import format_facts
 from replay.sandbox.hub import Sandbox, open_sandbox
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptedRecognizer
 from replay.sandbox.settings import Settings
@@ -35,6 +34,7 @@ from replay.simulation.injected import Injected, inject
 from replay.simulation.order import settled_order
 from replay.source import PreparedSource
 from replay.summary import Summary, summarise
+from replay.take import format_facts
 from replay.tasks import open_flat_nursery
 from replay.timeline import Timeline
 from replay.wire.config import format_fields

@@ -21,7 +21,7 @@ from statistics import median, quantiles
 import trio
 
 from replay.audio import NS, AudioFormat, Chunk
-from replay.cli.playing import SPIN_SECONDS
+from replay.cli.asking import SPIN_SECONDS
 from replay.pace import Plan
 from replay.player import wait_until
 

@@ -95,7 +95,9 @@ class ScriptedStream:
         self._words = words
         self._manner = manner
         self._settings = settings
+        # Two of them: with more flicker, times stay as they were.
         self._random = Random(f"{manner.seed}/{settings.channel}")  # noqa: S311
+        self._slips = Random(f"{manner.seed}/{settings.channel}/flicker")  # noqa: S311
         self._index = 0
         self._speaking = False
         self._since = 0.0  # where the open utterance begins, while speaking
@@ -148,7 +150,7 @@ class ScriptedStream:
         if not self._settings.partials:
             return []
         words = list(self._said)
-        if self._random.random() < self._manner.flicker:
+        if self._slips.random() < self._manner.flicker:
             words[-1] = Word(self._wrong(words[-1].word), word.start, word.end, 0.5)
         return [Partial(self._utterance(words), self._manner.partial.draw(self._random))]
 
@@ -180,7 +182,7 @@ class ScriptedStream:
 
     def _wrong(self, right: str) -> str:
         others = [word.word for word in self._words if f" {word.word}" != right]
-        return f" {self._random.choice(others)}" if others else " hm"
+        return f" {self._slips.choice(others)}" if others else " hm"
 
     def _next_word(self) -> ScriptWord | None:
         if not self._words:
