@@ -17,7 +17,7 @@ from random import Random
 
 import msgspec
 import numpy as np
-from speech import Speaker
+from speech import Said, Speaker, timed, transcript
 
 from replay import journal as j
 from replay.audio import AudioFormat, wav_header
@@ -46,15 +46,6 @@ class Span:
     number: int
     opened: float
     lost: float
-
-
-@dataclass(frozen=True)
-class Said:
-    """A word: as written, when it was said (the source's seconds)."""
-
-    text: str
-    start: float
-    end: float
 
 
 @dataclass
@@ -176,7 +167,7 @@ class Hour:
         text = " ".join(word.text for word in words)
         self.entries.append(j.Reference(t=0, text=text, words=listed))
         return [
-            self._utterance(n, _timed(each, speaker.heard([w.text for w in each])), speaker)
+            self._utterance(n, timed(each, speaker.heard([w.text for w in each])), speaker)
             for n, each in enumerate(said)
         ]
 
@@ -191,10 +182,10 @@ class Hour:
             shown = [word for word in words if word.end <= known]
             if shown:
                 low = [self._flickering(word, word is shown[-1], speaker) for word in shown]
-                self._say(known, _transcript(name, low, lead, final=False), lasting=False)
+                self._say(known, transcript(name, low, lead, final=False), lasting=False)
             known += _TOLD_EVERY
         self._say(end + 0.3, m.SpeechEnd(data=m.SpeechTime(time=end + lead)), lasting=True)
-        final = _transcript(name, words, lead, final=True)
+        final = transcript(name, words, lead, final=True)
         self._say(end + 0.32, final, lasting=True)
         return final.data.utterance
 
@@ -334,32 +325,3 @@ def _spans(rng: Random, seconds: int, cuts: int) -> Iterator[Span]:
         yield Span(number, opened, lost)
         opened = lost + rng.uniform(0.4, 4.0)
     yield Span(cuts + 1, opened, float("inf"))
-
-
-def _timed(said: list[Said], heard: list[list[str]]) -> list[Said]:
-    """What was heard of each word, spread over its time."""
-    found = []
-    for word, texts in zip(said, heard, strict=True):
-        step = (word.end - word.start) / max(len(texts), 1)
-        found += [
-            Said(text, round(word.start + i * step, 3), round(word.start + (i + 1) * step, 3))
-            for i, text in enumerate(texts)
-        ]
-    return found
-
-
-def _transcript(name: str, words: list[Said], lead: float, *, final: bool) -> m.Transcript:
-    """A message, its times as the service counts: `lead` seconds ahead of the client."""
-    shown = [
-        m.Word(f" {w.text}", round(w.start + lead, 3), round(w.end + lead, 3), 0.93) for w in words
-    ]
-    spoken = m.Utterance(
-        start=shown[0].start,
-        end=shown[-1].end,
-        confidence=0.91,
-        channel=0,
-        words=shown,
-        text=" " + " ".join(word.text for word in words),
-        language="en",
-    )
-    return m.Transcript(data=m.TranscriptData(id=name, is_final=final, utterance=spoken))

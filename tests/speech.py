@@ -8,8 +8,11 @@ how numbers are written.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
+
+from replay.wire import messages as m
 
 FUNCTION = """the of and to a in that is was he for it with as his on be at by i this had not
 are but from or have an they which you were her all she there would their we him been has when
@@ -27,6 +30,15 @@ _SYLLABLES = """ba be bi ca co da de di fa fe fi ga go ha he hi ka ki la le li l
 ne no pa pe po ra re ri ro sa se si so ta te ti to va ve vi vo wa we za""".split()
 _ENDINGS = ["", "n", "r", "s", "t", "l", "ing", "ed", "tion", "ment", "ly", "er", "ness"]
 _ERRORS = {"changed": 0.05, "lost": 0.015, "added": 0.01, "doubled": 0.005}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A word: as written, when it was said (the source's seconds)."""
+
+    text: str
+    start: float
+    end: float
 
 
 class Speaker:
@@ -127,3 +139,32 @@ def _otherwise(word: str) -> list[str]:
     if "'" in bare:
         return [word.replace("'", "’")]
     return [word.replace(",", "")]
+
+
+def timed(said: list[Said], heard: list[list[str]]) -> list[Said]:
+    """What was heard of each word, spread over its time."""
+    found = []
+    for word, texts in zip(said, heard, strict=True):
+        step = (word.end - word.start) / max(len(texts), 1)
+        found += [
+            Said(text, round(word.start + i * step, 3), round(word.start + (i + 1) * step, 3))
+            for i, text in enumerate(texts)
+        ]
+    return found
+
+
+def transcript(name: str, words: list[Said], lead: float, *, final: bool) -> m.Transcript:
+    """A message, its times as the service counts: `lead` seconds ahead of the client."""
+    shown = [
+        m.Word(f" {w.text}", round(w.start + lead, 3), round(w.end + lead, 3), 0.93) for w in words
+    ]
+    spoken = m.Utterance(
+        start=shown[0].start,
+        end=shown[-1].end,
+        confidence=0.91,
+        channel=0,
+        words=shown,
+        text=" " + " ".join(word.text for word in words),
+        language="en",
+    )
+    return m.Transcript(data=m.TranscriptData(id=name, is_final=final, utterance=spoken))
