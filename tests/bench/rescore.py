@@ -53,6 +53,7 @@ from replay import (
 from replay.report import json as as_json
 from replay.report import text as as_text
 from replay.timeline import Timeline
+from replay.utterances import gather
 
 LIMIT_SECONDS = 1.0
 
@@ -124,7 +125,7 @@ def _three(timeline: Timeline) -> tuple[str, list[str], str]:
     """The reference, and the finals, the last partials and the ones before them as texts."""
     reference = timeline.reference
     assert reference is not None
-    finished = utterances.gather(timeline).finished
+    finished = gather(timeline).finished
     finals = [final.text for _, final in finished]
     partials = [each.partials for each, _ in finished]
     texts = [finals, *([p[-k].text for p in partials if len(p) >= k] for k in (1, 2))]
