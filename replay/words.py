@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -36,7 +38,7 @@ class Emission:
     final: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """The words that can be measured, as columns, and what they are measured against.
 
@@ -55,7 +57,16 @@ class Words:
     used: float | None
 
     def column(self, name: Literal["first", "stable", "final", "utterance"]) -> Floats:
-        return np.array([getattr(each, name) for each in self.emissions], dtype=np.float64)
+        return self._columns[name]
+
+    @cached_property
+    def _columns(self) -> dict[str, Floats]:
+        found = {}
+        for name in ("first", "stable", "final", "utterance"):
+            values = map(attrgetter(name), self.emissions)
+            found[name] = np.fromiter(values, np.float64, len(self.emissions))
+            found[name].flags.writeable = False  # one for all who ask
+        return found
 
 
 def measure(timeline: Timeline, utterances: Utterances) -> Words:
