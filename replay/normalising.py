@@ -15,8 +15,10 @@ go, each once, with a plain word between them that nobody says; the beginnings a
 where they stand.
 
 This is read from the steps of the versions in `_READ`, for the languages in `_CUT`. For others the
-library is asked as it is, and so it is for a text with a letter that is longer in lower case, which
-moves all that the library replaces behind it.
+library is asked as it is.
+
+The Turkish capital with a dot is the one letter that is longer in lower case. The library would
+replace in the wrong places behind it, or break down, so it is written without its dot first.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ _READ = {"gladia-normalization": "0.3.1", "contractions": "0.1.73", "textsearch"
 #: By the library's codes; "default" stands for all languages that it has no rules for.
 _CUT = ("en", "es", "default")
 
+_DOTTED = "İ"
 _MARK = "zqcutqz"
 _WORD = re.compile(r"([A-Za-z][a-z]+)[,.?!]?")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -53,14 +56,14 @@ _PLACEHOLDERS = re.compile("xdecimalx|xatx|xdotx|xplusx|xltrx")
 def normalised(texts: Sequence[str], language: str) -> list[list[str]]:
     """The words of each text, exactly as `plainly` gives them."""
     cutter = _cutter(language)
-    cut = [text for text in texts if len(text.lower()) == len(text)] if cutter else []
-    found = (cutter.normalised(cut) if cutter else None) or {}
-    return [found[text] if text in found else plainly(text, language) for text in texts]
+    even = [text.replace(_DOTTED, "I") for text in texts]
+    found = (cutter.normalised(even) if cutter else None) or {}
+    return [found[text] if text in found else plainly(text, language) for text in even]
 
 
 def plainly(text: str, language: str) -> list[str]:
     """The words of a text, as the library makes them of the whole."""
-    words: str = _pipeline(language).normalize(text)
+    words: str = _pipeline(language).normalize(text.replace(_DOTTED, "I"))
     return words.split()
 
 

@@ -16,14 +16,17 @@ from rapidfuzz.distance import Levenshtein
 from replay import normalising
 from replay.timeline import Timeline
 from replay.utterances import Utterances
+from replay.wire.messages import PostFinalTranscript
 
 
 class Transcript(Struct, kw_only=True):
-    """The last six compare with the reference text, in words; None without one.
+    """What follows `repeated_finals` compares with the reference text, in words; None without one.
 
     `reference_words`: those said, as they are compared; `errors`: lost, changed and added ones.
     `lost`: said and not understood; `changed`: understood as something else; `duplicated`: said
-    once and written twice in a row. `wer`: errors over the words said.
+    once and written twice in a row. `wer`: errors over the words said, of the finals;
+    `wer_streaming`: of what was shown before them, the last partial of each utterance (its final
+    where it had none); `wer_result`: of the text that the service gave as its result.
     `repeated_finals`: finals that the service sent more than once.
     """
 
@@ -37,6 +40,9 @@ class Transcript(Struct, kw_only=True):
     duplicated: int | None = None
     changed: int | None = None
     wer: float | None = None
+    streaming_errors: int | None = None
+    wer_streaming: float | None = None
+    wer_result: float | None = None
 
 
 def measure(timeline: Timeline, utterances: Utterances) -> Transcript:
@@ -50,12 +56,30 @@ def measure(timeline: Timeline, utterances: Utterances) -> Transcript:
     )
     reference = timeline.reference
     if reference is not None and reference.text.strip():
-        language = spoken_language(timeline, utterances)
-        (differs,) = differences(reference.text, [found.text], language)
-        found.reference_words, found.errors = differs.said, differs.errors
-        found.lost, found.changed = differs.lost, differs.changed
-        found.duplicated, found.wer = differs.duplicated, differs.wer
+        _compare(found, reference.text, timeline, utterances)
     return found
+
+
+def _compare(found: Transcript, reference: str, timeline: Timeline, utterances: Utterances) -> None:
+    results = timeline.messages(PostFinalTranscript)
+    texts = [found.text, _streamed(utterances)]
+    texts += [results[-1][1].data.transcription.full_transcript] if results else []
+    language = spoken_language(timeline, utterances)
+    final, streamed, *result = differences(reference, texts, language)
+    found.reference_words, found.errors, found.wer = final.said, final.errors, final.wer
+    found.lost, found.changed, found.duplicated = final.lost, final.changed, final.duplicated
+    found.streaming_errors, found.wer_streaming = streamed.errors, streamed.wer
+    found.wer_result = result[0].wer if result else None
+
+
+def _streamed(utterances: Utterances) -> str:
+    """What was shown last before each final, in the order of speech."""
+    shown = [
+        (last.start, each.channel, last.text)
+        for each in utterances.all
+        if (last := each.partials[-1] if each.partials else each.final) is not None
+    ]
+    return " ".join(text for _, _, text in sorted(shown))
 
 
 @dataclass(frozen=True, slots=True)

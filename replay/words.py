@@ -47,6 +47,7 @@ class Words:
         truth: which word of the reference each is, -1 for none of them.
         used: share of the reference's words found in the finals, or of the finals' words with
             times when the service is its own reference; None when there are none at all.
+        total: of how many words that is the share.
     """
 
     reference: Anchor
@@ -55,6 +56,7 @@ class Words:
     ends: Floats
     truth: Floats
     used: float | None
+    total: int
 
     def column(self, name: Literal["first", "stable", "final", "utterance"]) -> Floats:
         return self._columns[name]
@@ -89,6 +91,7 @@ def measure(timeline: Timeline, utterances: Utterances) -> Words:
         timeline.offset_of(known),
         np.full(len(emissions), -1.0),
         float(np.mean(~np.isnan(known))) if len(known) else None,
+        len(known),
     )
 
 
@@ -138,4 +141,4 @@ def _against_truth(
     count = sum(map(len, said.values()))
     rate = timeline.format.bytes_per_second
     used = float(np.sum(~np.isnan(ends))) / count if count else None
-    return Words("words", emissions, starts * rate, ends * rate, truth, used)
+    return Words("words", emissions, starts * rate, ends * rate, truth, used, count)

@@ -55,7 +55,7 @@ def plain() -> Builder:
     built.transcript(2200, [GOOD, MORNING, EVERYONE], final=True, created=2193)
     left = {"recording_duration": 2.4, "recording_left_to_process": 0.1}
     built.message(2420, {"type": "stop_recording", "acknowledged": True, "data": left})
-    return built.finish(3000)
+    return built.finish(3000, text="Good morning, everyone!")
 
 
 def outage() -> Builder:
@@ -87,7 +87,7 @@ def outage() -> Builder:
         name = f"00_{number:08d}"
         built.transcript(partial, [word], final=False, name=name, connection=connection)
         built.transcript(final, [word], final=True, name=name, connection=connection)
-    return built.finish(4600, connection=2)
+    return built.finish(4600, connection=2, text="Before, during. After.")
 
 
 def unsure() -> Builder:
@@ -121,7 +121,7 @@ def unsure() -> Builder:
     built.transcript(7600, [today], final=False, name="00_00000001")
     built.transcript(8300, [today], final=True, name="00_00000001")
     built.transcript(7900, [again], final=False, name="00_00000002")
-    return built.finish(9000)
+    return built.finish(9000, text="The old cat sat on a mat.")
 
 
 JOURNALS = {"plain": plain, "outage": outage, "unsure": unsure}

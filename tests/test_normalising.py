@@ -84,6 +84,7 @@ TRAPS = [
     "dos mil treinta y cinco casas, ciento uno casas y mil",
     "the zqcutqz house two zqcutqz three",
     "İstanbul I'm two house he'd go on",
+    "it is in İzmir İstanbul and İt's",
     "house",
     "Two",
     ", . -",

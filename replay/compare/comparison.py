@@ -27,7 +27,7 @@ SCHEMA = 1
 #: What the verdict on latency stands on.
 GATED = ("word_first", "word_final")
 STABILITY = ("unstable_partial_word_ratio", "erasure", "revised_partials")
-ACCURACY = ("wer", "lost_words")
+ACCURACY = ("wer", "wer_streaming", "lost_words")
 #: Percentiles of tails: shown, with their intervals, and never decisive.
 TAILS = {"p95": 0.95, "p99": 0.99}
 
