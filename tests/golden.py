@@ -1,7 +1,8 @@
 """The golden journals of `fixtures/journals/`: sessions small enough to be worked out by hand.
 
-`python tests/golden.py` writes them again; `tests/test_golden.py` holds what measuring makes of the
-files against figures that were worked out on paper. Times are ms from the plan's zero.
+`tests/test_golden.py` holds what measuring makes of the files against figures that were worked out
+on paper. Times are ms from the plan's zero. `python tests/golden.py` writes them again, and beside
+a real session's journal what this version makes of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from pathlib import Path
 from journals import Builder, Cut, ns
 
 from replay import journal as j
+from replay.report import json
+from replay.summary import Summary, summarise
+from replay.timeline import Timeline
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "journals"
 
@@ -127,11 +131,17 @@ def unsure() -> Builder:
 JOURNALS = {"plain": plain, "outage": outage, "unsure": unsure}
 
 
+def real_summary() -> Summary:
+    """What this version makes of the real session, whose audio is not kept."""
+    lines = (FOLDER / "real.jsonl").read_bytes().splitlines(keepends=True)
+    return summarise(Timeline(j.decode_lines(lines)), None)
+
+
 def main() -> None:
     """Write them again."""
-    FOLDER.mkdir(exist_ok=True)
     for name, make in JOURNALS.items():
         (FOLDER / f"{name}.jsonl").write_bytes(make().lines())
+    (FOLDER / "real.summary.json").write_bytes(json.render(real_summary()))
 
 
 if __name__ == "__main__":
