@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,10 +69,7 @@ def test_conditions_are_read(
         ("lost_bytes < 5ms", "'5ms' is no size"),
         ("final.n > 5ms", "is no count: write a number"),
         ("final.p50 == +5%", "a change is held against <, <=, > or >="),
-        (
-            "final.p90 > +5%",
-            "changes are told of pairs, of it only final.p50, final.p95, final.p99",
-        ),
+        ("final.p90 > +5%", "of it only final.p50, final.p95, final.p99"),
         ("uplink.p50 > +5%", "changes are told of pairs, none of it"),
     ],
 )
@@ -85,10 +84,8 @@ def test_what_cannot_be_read_is_refused(text: str, said: str) -> None:
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_reader(text: str) -> None:
     """It is a condition or it is refused."""
-    try:
+    with suppress(ConditionError):
         parse_condition(text)
-    except ConditionError:
-        pass
 
 
 @given(st.sampled_from(sorted(CATALOGUE)), st.sampled_from(sorted(OPERATORS)), st.integers(0, 999))
@@ -107,8 +104,8 @@ def test_every_figure_can_be_named(name: str, operator: str, value: int) -> None
     ("text", "state", "why"),
     [
         ("final.p50 < 600ms", "pass", ""),
-        ("final.p50 < 500ms", "fail", ""),
-        ("final.p50 >= 500ms", "pass", ""),
+        ("final.p50 < 490ms", "fail", ""),
+        ("final.p50 >= 490ms", "pass", ""),
         ("final.p99 < 1s", "unknown", "p99 needs 368 values, there are 100"),
         ("final.n == 100", "pass", ""),
         ("ack.p50 < 9ms", "unknown", "not measured"),
@@ -117,7 +114,9 @@ def test_every_figure_can_be_named(name: str, operator: str, value: int) -> None
         # Ten of a hundred never came, and were waited for 2 s: p95 is one of them.
         ("first_partial.p95 < 1s", "fail", "at least this: something never came"),
         ("first_partial.p95 < 3s", "unknown", "decided by what never came"),
-        ("first_partial.p95 > 1s", "unknown", "decided by what never came"),
+        ("first_partial.p95 > 1s", "pass", "at least this: something never came"),
+        ("first_partial.p95 > 3s", "unknown", "decided by what never came"),
+        ("first_partial.p95 == 2s", "unknown", "decided by what never came"),
         ("first_partial.p50 < 1s", "pass", ""),
     ],
 )
