@@ -111,7 +111,9 @@ def _connections(timeline: Timeline) -> Iterator[Span]:
 
 
 def _attempts(timeline: Timeline) -> list[Span]:
-    every = [*timeline.all(journal.Connected), *timeline.all(journal.ConnectRefused)]
+    every: list[journal.Connected | journal.ConnectRefused] = []
+    every += timeline.all(journal.Connected)
+    every += timeline.all(journal.ConnectRefused)
     results = {(each.connection, each.attempt): each for each in every}
     spans = []
     for begun in timeline.all(journal.Connecting):
