@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
-from replay.benchmark import Benchmark, Measured, Played, Recording, Verdict
+from replay.benchmark import Benchmark, Measured, Played, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,24 @@ class Outcome:
 
 def outcomes(found: Benchmark) -> list[Outcome]:
     """Every recording of every side, in the order of the corpus."""
-    return [_outcome(each, recording) for each in found.measured for recording in found.recordings]
+    return [
+        _outcome(each, recording.name, played[recording.name])
+        for each in found.measured
+        for played in (_by_recording(each),)
+        for recording in found.recordings
+    ]
 
 
-def _outcome(each: Measured, recording: Recording) -> Outcome:
-    played = [play for play in each.plays if play.recording == recording.name and play.round > 0]
+def _by_recording(each: Measured) -> defaultdict[str, list[Played]]:
+    """What was played of each, but for the warm-up."""
+    found: defaultdict[str, list[Played]] = defaultdict(list)
+    for play in each.plays:
+        if play.round > 0:
+            found[play.recording].append(play)
+    return found
+
+
+def _outcome(each: Measured, recording: str, played: list[Played]) -> Outcome:
     counted = [play for play in played if play.counts]
     failed = [play for play in counted if play.verdict == "fail"]
     unsure = [play for play in counted if play.verdict == "unknown"]
@@ -40,7 +54,7 @@ def _outcome(each: Measured, recording: Recording) -> Outcome:
     bad = failed + unsure if counted else played
     return Outcome(
         arm=each.arm.name,
-        recording=recording.name,
+        recording=recording,
         verdict=verdict,
         sessions=len(counted),
         of=len(played),

@@ -108,8 +108,18 @@ def details(summary: str, body: Iterator[str], *, opened: bool = False) -> Itera
 
 def fitted(draw: Callable[[int], Iterator[str]]) -> bytes:
     """The document that `draw` makes, given how many rows each table of it may have at most."""
-    for most in _ROWS:
-        document = "\n".join(draw(most)) + "\n"
-        if len(document) <= LIMIT:
-            break
-    return document.encode()
+    for most in _ROWS[:-1]:
+        if (document := _within(draw(most))) is not None:
+            return document.encode()
+    return "".join(f"{line}\n" for line in draw(_ROWS[-1])).encode()
+
+
+def _within(lines: Iterator[str]) -> str | None:
+    """A document of these lines; None as soon as it is too long for a comment."""
+    kept, length = [], 0
+    for line in lines:
+        length += len(line) + 1
+        if length > LIMIT:
+            return None
+        kept.append(f"{line}\n")
+    return "".join(kept)
