@@ -42,10 +42,9 @@ def _events(trace: Trace) -> Iterator[Event]:
         yield from _track(trace, track, {"pid": pid, "tid": tid}, identifiers)
     for counter in trace.counters:
         yield from _counter(counter, groups.index(counter.group) + 1)
-    yield {
-        "name": "the plan's zero", "ph": "i", "s": "g", "ts": _us(trace.zero), "pid": 1, "tid": 1,
-        "cat": "plan",
-    }  # fmt: skip
+    if trace.tracks:
+        zero = Point("the plan's zero", trace.zero)
+        yield {**_instant(trace, zero), "s": "g", "pid": 1, "tid": 1, "cat": "plan"}
 
 
 def _meta(what: str, pid: int, tid: int, **arguments: str | int) -> Event:
