@@ -285,3 +285,17 @@ def test_a_comparison_of_single_runs_is_inconclusive(replay: Replay, tmp_path: P
     assert done.code == 3
     assert done.out.startswith("## ❔ inconclusive: `b` against `a`")
     assert "one round only" in done.out
+
+
+def test_a_benchmark_tells_no_secret(replay: Replay, tmp_path: Path) -> None:
+    """What reports say of a side: a target's password and a callback's token are hidden."""
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    done = replay(
+        *("bench", "a.wav", "--name", "x", "--target", "http://me:hush@127.0.0.1:1"),
+        *("--callback-url", "http://127.0.0.1:9/?token=hush"),
+    )
+    assert done.code == 2
+    (arm,) = json.loads((tmp_path / "bench" / "x" / "plan.json").read_text())["arms"]
+    assert "hush" not in json.dumps(arm)
+    assert (arm["label"], arm["target"]) == ("http://127.0.0.1:1", "http://127.0.0.1:1")
+    assert arm["config"]["callback_config"]["url"] == "http://127.0.0.1:9/?token=***"

@@ -139,6 +139,17 @@ def test_what_is_not_there_has_no_track() -> None:
     assert check(json.loads(render(found, "x"))) == []
 
 
+def test_a_session_without_a_plan_can_be_shown() -> None:
+    """A proxy knows no chunks and no plan: what counts from there is left out."""
+    built = harmed()
+    built.entries = [each for each in built.entries if not isinstance(each, j.Produced)]
+    built.entries[0].vantage = "proxy"
+    built.entries[0].plan.phase = "arrival"
+    found = trace(built)
+    assert {each.name for each in found.counters} == {"unacknowledged bytes"}
+    assert check(json.loads(render(found, "x"))) == []
+
+
 spans = st.builds(
     lambda start, length: Span("x", start, start + length), st.integers(0, 50), st.integers(0, 9)
 )

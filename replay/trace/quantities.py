@@ -36,7 +36,7 @@ def counters(reading: Reading) -> Iterator[Counter]:
         at = [each.t for each in used]
         yield Counter(CLIENT, "resident memory, bytes", at, [each.rss_bytes for each in used])
     came, lags = partial_lags(timeline, reading.utterances, timeline.spoken)
-    if len(came):
+    if not np.isnan(lags).all():
         yield _counter(SERVICE, "partial lag, ms", came, lags * 1e3)
 
 
@@ -48,4 +48,11 @@ def _sent_by(timeline: Timeline, times: Ints) -> Ints:
 
 
 def _counter(group: str, name: str, times: Ints | Floats, values: Ints | Floats) -> Counter:
-    return Counter(group, name, [int(t) for t in times], [round(float(v), 3) for v in values])
+    """Where it is known: a proxy knows no plan, and nothing that is counted from one."""
+    known = ~np.isnan(values)
+    return Counter(
+        group,
+        name,
+        np.asarray(times[known]).astype(np.int64).tolist(),
+        np.round(np.asarray(values[known], dtype=np.float64), 3).tolist(),
+    )
