@@ -36,6 +36,7 @@ FLOORS = {
     **dict.fromkeys(
         ("benchmark", "catalogue", "checks", "compare", "conditions", "figures", "samples"), 1
     ),
+    **dict.fromkeys(("outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     **dict.fromkeys(("machine", "rundir"), 2),
