@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from reported import benched, harmed, stored, told
 
 from replay import benchmark
+from replay.audio import AudioFormat, wav_header
 from replay.bench.sides import Loaded
 from replay.benchmark import Benchmark
 from replay.cli import main
@@ -289,7 +290,9 @@ def test_a_comparison_of_single_runs_is_inconclusive(replay: Replay, tmp_path: P
 
 def test_a_benchmark_tells_no_secret(replay: Replay, tmp_path: Path) -> None:
     """What reports say of a side: a target's password and a callback's token are hidden."""
-    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    fmt = AudioFormat()
+    audio = bytes(fmt.bytes_in(0.5))
+    (tmp_path / "a.wav").write_bytes(wav_header(fmt, len(audio)) + audio)
     done = replay(
         *("bench", "a.wav", "--name", "x", "--target", "http://me:hush@127.0.0.1:1"),
         *("--callback-url", "http://127.0.0.1:9/?token=hush"),
