@@ -19,6 +19,7 @@ from replay.audio import AudioFormat, wav_header
 from replay.bench.assess import assess
 from replay.bench.store import Store
 from replay.cli import root
+from replay.compare.comparison import ACCURACY, GATED, STABILITY
 
 REPLAY = [sys.executable, "-m", "replay"]
 WORDS = [
@@ -85,7 +86,7 @@ def test_a_corpus_is_measured_and_compared(place: Path) -> None:
     assert same.returncode in (0, 3)
     changes = [line for line in same.stdout.splitlines() if line.startswith("change ")]
     assert all(" change=0 " in line for line in changes)
-    assert len(changes) == 7
+    assert len(changes) == len((*GATED, *STABILITY, *ACCURACY))
 
 
 def test_an_interrupted_benchmark_goes_on(place: Path) -> None:
