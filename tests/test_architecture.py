@@ -39,6 +39,7 @@ FLOORS = {
     **dict.fromkeys(("outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
+    "waiting": 2,
     **dict.fromkeys(("machine", "rundir"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),

@@ -19,10 +19,9 @@ from replay.source import Shape, SourceSpec
 from replay.source.reference import read_reference
 from replay.take import RunOptions
 from replay.transport.http import is_loopback
+from replay.waiting import SPIN_SECONDS
 from replay.wire.config import ENCODINGS
 
-#: trio wakes up to a millisecond late; so much before each deadline is spun instead.
-SPIN_SECONDS = 0.0015
 _ENCODINGS = dict(zip(ENCODINGS, (Encoding.PCM, Encoding.ALAW, Encoding.ULAW), strict=True))
 
 
