@@ -41,7 +41,8 @@ _CONNECTION = 1 << 44
 
 
 class Network(Struct, kw_only=True):
-    """In ms. All but `round_trip` is estimated, and wrong by up to `bound_ms`.
+    """In ms. All but `round_trip` is estimated, and wrong by up to `bound_ms`; the two times of the
+    service by up to twice that, since audio is taken for arrived when it is acknowledged.
 
     round_trip: from handing a frame to the socket to its acknowledgement, on one connection.
     offset_ms: how far the service's clock is ahead of ours at the beginning; skew_ppm: how much

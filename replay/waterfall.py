@@ -10,7 +10,8 @@ The steps follow each other without a gap, so that they add up to the word's lat
     downlink     until that is here
 
 The borders inside the service are its own stamps, put beside our clock (`network`): estimates, with
-the error bound given there. Where a service sends no `speech_end`, its endpointing and decoding
+the error bound given there, and twice that for endpointing, both of whose borders are estimated in
+different ways. Where a service sends no `speech_end`, its endpointing and decoding
 cannot be told apart, and both stand under decoding.
 """
 

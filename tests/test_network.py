@@ -70,6 +70,15 @@ def test_a_path_that_is_slower_one_way_is_wrong_by_no_more_than_the_bound(share:
     assert abs(7 - (found.downlink.p50 or 0)) <= found.bound_ms
 
 
+def test_a_service_that_is_slow_to_acknowledge_looks_faster_than_it_is() -> None:
+    """Audio arrives at once and is acknowledged 20 ms later: what the service takes for its final
+    seems 20 ms less, twice the half of a round trip."""
+    built = Builder(ahead_ms=300, up_share=1.0).play()
+    built.transcript(1490, [WORD], final=True, created=1490)
+    found = measured(built.finish(4600).timeline())
+    assert (found.bound_ms, found.service_final.p50) == (11, 990 - 20)
+
+
 def test_a_clock_that_runs_faster_is_followed() -> None:
     """Half a per mille over a minute is 30 ms, and the way down is 7 ms throughout."""
     built = Builder(seconds=60, ahead_ms=-1234, skew_ppm=500, stamp_digits=6).play()
