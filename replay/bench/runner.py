@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -23,7 +23,7 @@ from replay.source import open_source
 from replay.summary import Summary, summarise
 from replay.take import RunOptions, Take, all_faults, inject
 from replay.target import open_target
-from replay.tasks import open_flat_nursery
+from replay.tasks import open_flat_nursery, until_signalled
 from replay.transport.http import HttpService
 
 #: Hears of each session that was played, of its summary if it has one, and how many are left.
@@ -39,21 +39,7 @@ async def measure(store: Store, sides: Sides, tell: Tell) -> None:
         Interrupted: by SIGINT, SIGTERM or SIGHUP; what is finished is kept.
         ReplayError: a target could not be reached, or the disk is full.
     """
-    interrupted = False
-    async with open_flat_nursery() as nursery:
-
-        async def heed(task_status: trio.TaskStatus[None]) -> None:
-            nonlocal interrupted
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-                task_status.started()
-                async for _ in signals:
-                    interrupted = True
-                    nursery.cancel_scope.cancel()
-
-        await nursery.start(heed)
-        await _measure(store, sides, tell)
-        nursery.cancel_scope.cancel()
-    if interrupted:
+    if await until_signalled(partial(_measure, store, sides, tell)):
         raise Interrupted(
             f"interrupted; {store.left} sessions are left: replay bench --resume {store.path}"
         )
