@@ -66,8 +66,9 @@ _ESTIMATES = {
     "step_decoding": 1,
     "step_downlink": 1,
 }
-#: Several answers, one after the other.
-_IN_A_ROW = ("end_of_session",)
+#: Several answers, one after the other; and what the stop brings about, which goes out behind the
+#: last chunk.
+_IN_A_ROW = ("end_of_session", "final_forced")
 #: What hangs on acknowledgements being on time before the connection is cut.
 _CUT = ("repeated_bytes", "resent_bytes", "reconnects", "faults_fired")
 

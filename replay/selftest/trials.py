@@ -27,7 +27,11 @@ _STEP = 35393
 
 
 def trials(seconds: float = SECONDS, rounds: int = ROUNDS) -> list[Trial]:
-    """All of them. `seconds`: of each round of the constant trial."""
+    """All of them. `seconds`: of each round of the constant trial.
+
+    The chunks of those that are played side by side have no common measure, so that they do not
+    fall due together time and again.
+    """
     return [constant(seconds, rounds), jitter(), clock(), drops(), losses()]
 
 
@@ -85,7 +89,7 @@ def clock() -> Trial:
         title="a clock that is ahead and gains",
         figures=_NETWORK,
         seconds=4.5,
-        chunk=Fraction(1, 25),
+        chunk=Fraction(37, 1000),
         script=Script(script),
         said=_reference(script),
         endpointing=0.1,
@@ -98,7 +102,7 @@ def drops() -> Trial:
     """What goes up is held for a quarter of a second; later the connection is reset when a chunk is
     on record and not acknowledged. That chunk is recorded twice, so that from there on the
     service's count is a chunk ahead. Nothing is said around the reset."""
-    chunk = Fraction(1, 20)
+    chunk = Fraction(53, 1000)
     cut = 60
     seam = float(cut * chunk)
     script = [
@@ -151,7 +155,7 @@ def losses() -> Trial:
         title="words and audio lost",
         figures=_LOSSES,
         seconds=4.5,
-        chunk=Fraction(1, 10),
+        chunk=Fraction(97, 1000),
         script=Script(script),
         said=said,
         endpointing=0.06,
