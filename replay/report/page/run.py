@@ -1,0 +1,340 @@
+"""The page of one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from replay import __version__, latency, waterfall
+from replay.catalogue import CATALOGUE
+from replay.charts import course, falls, session, slowest
+from replay.latency import Latencies
+from replay.reading import Reading, read
+from replay.report.page import cells, parts, plots
+from replay.report.page.cells import Fact, percent, plural
+from replay.report.page.fields import Field
+from replay.report.page.provenance import configuration, of_run, options, repeat
+from replay.report.page.render import pack, render
+from replay.report.text import STEPS, ms
+from replay.rundir import Run
+from replay.statistics import RULE
+from replay.summary import FaultEvent, Summary
+
+_SLOWEST = 12
+_ONLY = "session-0"
+_FAULTS = 60
+_NETWORK = ("round_trip", "uplink", "downlink", "service_partial", "service_final")
+
+
+def page_of_run(run: Run, summary: Summary) -> bytes:
+    """One self-contained HTML file. `summary` is the run's."""
+    reading = read(run.timeline)
+    shown = session.session(reading, None if run.damage else run.sent, summary.validity.bound_ms)
+    values = {
+        **_head(run, summary),
+        **_latencies(reading, summary),
+        **_why(reading, summary),
+        **_harm(summary),
+        **_rest(summary),
+        **_origin(run, summary),
+        "sessions": [{"id": _ONLY, "label": summary.source.name}],
+        "packed": [(_ONLY, pack(shown))],
+        "timeline_note": _timeline_note(run, shown.late * session.TICK_NS / 1e6),
+    }
+    return render(
+        "run.html.j2", version=__version__, rule=RULE, sections=_sections(values), **values
+    )
+
+
+def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
+    there = (
+        ("figures", "Latency", True),
+        ("distributions", "Distributions", values["tabs"]),
+        ("course", "Over time", values["course"]),
+        ("timeline", "Timeline", True),
+        ("waterfall", "Waterfall", True),
+        ("slowest", "Slowest words", values["slow"]),
+        ("outages", "Outages", values["outages"] or values["faults"]),
+        ("more", "Stability", True),
+        ("judged", "Invariants", True),
+        ("transcript", "Transcript", True),
+        ("provenance", "Configuration", True),
+    )
+    return [(name, title) for name, title, known in there if known]
+
+
+# ------------------------------------------------------------------ the head
+
+
+def _head(run: Run, summary: Summary) -> dict[str, Any]:
+    target = summary.target
+    return {
+        "verdict": summary.verdict,
+        "reasons": summary.reasons,
+        "validity": summary.validity,
+        "name": summary.source.name,
+        "target": target.kind + (f", {target.region}" if target.region else ""),
+        "when": _moment(run.timeline.header.created_at),
+        "tiles": list(_tiles(summary)),
+    }
+
+
+def _moment(stamp: str) -> str:
+    """An ISO time as people read it."""
+    return f"{stamp[:10]} {stamp[11:16]} UTC"
+
+
+def _tiles(summary: Summary) -> Iterator[Fact]:
+    plan = summary.latency.from_plan
+    for name, title in (
+        ("word_first", "word first shown, p50"),
+        ("word_final", "word final, p50"),
+        ("final", "final after the end of speech, p50"),
+        ("partial_lag", "partial lag, p50"),
+    ):
+        dist = getattr(plan, name)
+        if dist.n:
+            found = cells.statistic(dist, "p50")
+            unit = "" if found.kind == "need" else " ms"
+            yield Fact(title, found.text + unit, cells.short(dist, ("p95",)))
+    audio, said = summary.audio, summary.transcript
+    if audio.lost_bytes is None:
+        yield Fact("audio lost", "not known", "no recording to compare with", "doubt")
+    else:
+        kind = "bad" if audio.lost_bytes else ""
+        note = f"{audio.repeated_bytes:,} recorded twice" if audio.repeated_bytes else ""
+        yield Fact("audio lost, bytes", f"{audio.lost_bytes:,}", note, kind)
+    if said.wer is not None:
+        yield Fact("word error rate", percent(said.wer), plural(said.reference_words or 0, "word"))
+    if summary.stability.unstable_partial_word_ratio is not None:
+        erasure = f"erasure {summary.stability.erasure:g}"
+        back = percent(summary.stability.unstable_partial_word_ratio)
+        yield Fact("words taken back", back, erasure)
+    if summary.outages or summary.faults.fired:
+        fired = f"{summary.faults.fired} faults of {summary.faults.asked} fired"
+        yield Fact("outages", str(len(summary.outages)), fired)
+
+
+# ------------------------------------------------------------------ latency
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    linear: Field
+    log: Field | None
+    shaded: bool
+
+
+def _latencies(reading: Reading, summary: Summary) -> dict[str, Any]:
+    plan, send = (latency.series(reading, plan=each) for each in (True, False))
+    along = course.course(reading)
+    straight = plots.course_field(along)
+    return {
+        "against": _against(summary),
+        "latency": _rows(summary.latency.from_plan, summary.latency.from_send),
+        "calm": _rows(summary.latency.undisturbed) if summary.latency.undisturbed else [],
+        "tabs": parts.tabs([("", plan, send)]),
+        "course": None
+        if straight is None
+        else _Course(straight, plots.course_field(along, log=True), bool(along.shades)),
+    }
+
+
+def _against(summary: Summary) -> str:
+    found = summary.latency
+    if found.words_used is None:
+        return "No word could be measured."
+    if found.reference == "words":
+        used = f"{percent(found.words_used)} of the words said were found in the finals"
+        text = f"Words are measured against their true times; {used}."
+    else:
+        text = (
+            "Words are measured against the service's own times for them, in the finals: what it "
+            "says of itself."
+        )
+    if found.negative:
+        text += f" {plural(found.negative, 'time')} before the word's end, kept in the figures"
+        text += ", but for first-shown times, which a guess does not earn."
+    return text
+
+
+def _rows(plan: Latencies, send: Latencies | None = None) -> list[cells.Row]:
+    found = []
+    for name in Latencies.__struct_fields__:
+        dist = getattr(plan, name)
+        if dist.n:
+            row = cells.row(CATALOGUE[name].title, dist)
+            if send is not None:
+                row.cells.append(cells.statistic(getattr(send, name), "p50"))
+            found.append(row)
+    return found
+
+
+def _why(reading: Reading, summary: Summary) -> dict[str, Any]:
+    figures = [(name, getattr(summary.waterfall, name)) for name in waterfall.STEPS]
+    taken = [(0, each) for each in falls.falls(reading)]
+    slow = {
+        each: [(0, one) for one in slowest.slowest(reading, each, _SLOWEST)]
+        for each in slowest.MEASURES
+    }
+    return {
+        "waterfall": parts.waterfall(
+            figures, parts.off_by(summary.waterfall.bound_ms), taken, "All along the session"
+        ),
+        "slow": parts.slow_lists(slow, lambda _: ("", _ONLY)),
+    }
+
+
+def _timeline_note(run: Run, late_ms: float) -> str:
+    text = (
+        "One axis of time for everything: the plan's, which runs on through outages. Audio is "
+        f"marked as late when it was sent more than {late_ms:.0f} ms after it was spoken."
+    )
+    if run.timeline.header.vantage == "proxy":
+        text += " Seen from a proxy: what a client sends again counts as new audio."
+    if run.sent is None or run.damage:
+        text += " The audio itself is not there, so there is no waveform."
+    return text
+
+
+# ------------------------------------------------------------------ outages and faults
+
+
+def _harm(summary: Summary) -> dict[str, Any]:
+    return {
+        "outage_steps": list(STEPS.values()),
+        "outages": [
+            {
+                "connection": each.connection,
+                "why": each.fault or each.cause,
+                "steps": [ms(getattr(each, step)) for step in STEPS],
+                "resent": f"{each.resent_bytes:,} bytes",
+            }
+            for each in summary.outages
+        ],
+        "faults": [],
+        "faults_caption": _faults_caption(summary),
+    }
+
+
+def _faults_caption(summary: Summary) -> str:
+    faults = summary.faults
+    text = f"{faults.fired} faults fired of {faults.asked} asked for."
+    if len(faults.events) > _FAULTS:
+        text += f" The first {_FAULTS} of them."
+    return text
+
+
+def _faults(summary: Summary, zero: int) -> list[dict[str, Any]]:
+    found = [_fault(each, zero / 1e6) for each in summary.faults.events[:_FAULTS]]
+    missed = {"at": None, "lasted": "", "connection": "", "place": ""}
+    return [*found, *({"text": text, **missed} for text in summary.faults.missed)]
+
+
+def _fault(each: FaultEvent, zero_ms: float) -> dict[str, Any]:
+    lasted = "" if each.until_ms is None else f"{ms(each.until_ms - each.t_ms)} ms"
+    return {
+        "text": each.fault,
+        "at": round(each.t_ms - zero_ms, 1),
+        "lasted": lasted,
+        "connection": each.connection or "all",
+        "place": ", ".join(f"{name} {value}" for name, value in each.at.items()),
+    }
+
+
+# ------------------------------------------------------------------ everything else
+
+
+def _rest(summary: Summary) -> dict[str, Any]:
+    found = summary.network
+    rows = [
+        cells.row(CATALOGUE[name].title, getattr(found, name), estimated=name != _NETWORK[0])
+        for name in _NETWORK
+        if getattr(found, name).n
+    ]
+    caption = "Network, ms. All but the round trip is an estimate from the service's own stamps, "
+    caption += parts.off_by(found.bound_ms)
+    return {
+        "stability": list(_stability(summary)),
+        "network": rows,
+        "network_caption": caption,
+        "findings": summary.findings,
+        "invariants": list(_invariants(summary)),
+        "score": _score(summary),
+        "transcript": summary.transcript.text,
+    }
+
+
+def _stability(summary: Summary) -> Iterator[Fact]:
+    stable, late = summary.stability, summary.latency
+    yield Fact(
+        "words taken back",
+        percent(stable.unstable_partial_word_ratio),
+        f"with case and punctuation {percent(stable.raw.unstable_partial_word_ratio)}",
+    )
+    yield Fact(
+        "erasure", _number(stable.erasure), "words erased to write the next version, per final word"
+    )
+    yield Fact("partials that revise", percent(stable.revised_partials))
+    grid = summary.cadence.grid_ms
+    on = "come freely" if grid is None else f"come on a grid of {grid:g} ms"
+    gaps = cells.short(summary.cadence.gaps_ms)
+    yield Fact("partials", f"{summary.cadence.partials:,}, {on}", f"between them {gaps}")
+    yield Fact(
+        "first text", _ms(late.first_text_ms), "from the beginning, leading silence included"
+    )
+    yield Fact("end of session, from the stop", _ms(late.end_of_session_ms))
+    took = late.connect
+    steps = [
+        f"{name} {ms(value)}"
+        for name in took.__struct_fields__
+        if (value := getattr(took, name)) is not None
+    ]
+    yield Fact("connecting, ms", ", ".join(steps) or cells.NONE)
+    if found := summary.network:
+        skew = "" if found.skew_ppm is None else f"runs {found.skew_ppm:+g} ppm"
+        yield Fact("the service's clock", _ms(found.offset_ms), f"ahead of ours; {skew}")
+    audio = summary.audio
+    yield Fact("audio sent, acknowledged, bytes", f"{audio.sent_bytes:,}, {audio.acked_bytes:,}")
+    if late.callback is not None:
+        behind = cells.short(late.callback.behind)
+        yield Fact("callbacks", f"{late.callback.count:,}", f"behind the websocket {behind}")
+
+
+def _invariants(summary: Summary) -> Iterator[Fact]:
+    kinds = {"pass": "good", "fail": "bad", "unknown": "doubt"}
+    for state in ("fail", "unknown", "pass", "not applicable"):
+        ids = [name for name, found in summary.invariants.items() if found == state]
+        if ids:
+            yield Fact(state, " ".join(ids), kind=kinds.get(state, ""))
+
+
+def _score(summary: Summary) -> str:
+    found = summary.transcript
+    text = f"{plural(found.words, 'word')} in {plural(found.finals, 'final')}"
+    if found.wer is None:
+        return text + "; there is no reference to compare with."
+    return (
+        f"{text}; against the reference {percent(found.wer)} wrong: {found.lost} lost, "
+        f"{found.changed} changed, {found.duplicated} said twice."
+    )
+
+
+def _origin(run: Run, summary: Summary) -> dict[str, Any]:
+    header = run.timeline.header
+    return {
+        "faults": _faults(summary, run.timeline.zero),
+        "provenance": list(of_run(header, summary)),
+        "repeat": repeat(run.timeline),
+        "config": configuration(header.config),
+        "options": options(header.options),
+    }
+
+
+def _ms(value: float | None) -> str:
+    return cells.NONE if value is None else f"{ms(value)} ms"
+
+
+def _number(value: float | None) -> str:
+    return cells.NONE if value is None else f"{value:g}"
