@@ -22,7 +22,8 @@ _WORDS = 12
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One session. `plan`, `send`: every value by measure, as in `latency.series`."""
+    """One session. `plan`, `send`: every value by measure, as in `latency.series`. `bound_ms`: the
+    error of what is estimated in it, None where nothing could be."""
 
     arm: str
     played: Played
@@ -30,6 +31,7 @@ class Visit:
     send: dict[str, Series]
     slow: dict[Measure, list[Slow]]
     falls: list[Fall]
+    bound_ms: float | None
 
     @property
     def middle(self) -> float | None:
@@ -54,6 +56,7 @@ def visits(root: Path, found: Benchmark) -> Iterator[Visit]:
                 send=latency.series(reading, plan=False),
                 slow={each: slowest.slowest(reading, each, _WORDS) for each in slowest.MEASURES},
                 falls=falls.falls(reading),
+                bound_ms=None if reading.split is None else reading.split.bound / 1e6,
             )
 
 

@@ -53,11 +53,24 @@ def falls(reading: Reading, slow: int = SLOWEST, sample: int = SAMPLE) -> list[F
 
 
 def merge(
-    several: Sequence[Sequence[Fall]], slow: int = SLOWEST, sample: int = SAMPLE
+    runs: Sequence[tuple[str, Sequence[Fall]]], slow: int = SLOWEST, sample: int = SAMPLE
 ) -> list[tuple[int, Fall]]:
-    """The same of several runs together, each word with the number of its run."""
-    every = [(number, each) for number, run in enumerate(several) for each in run]
-    slowest = sorted((each for each in every if each[1].slow), key=lambda each: -each[1].total)
-    others = [each for each in every if not each[1].slow]
+    """The same of several runs together, each word with the number of its run.
+
+    Args:
+        runs: what was played in each, by name, and its words. A word of a recording, by where it
+            ends, is taken once: where it was slowest.
+    """
+    every = [(number, name, each) for number, (name, run) in enumerate(runs) for each in run]
+    every.sort(key=lambda each: each[2].total)
+    once = {(name, each.at): (number, each) for number, name, each in every}
+    slowest = sorted(
+        (each for each in once.values() if each[1].slow), key=lambda each: -each[1].total
+    )
+    names = [name for name, _ in runs]
+    others = sorted(
+        (each for each in once.values() if not each[1].slow),
+        key=lambda each: (names.index(names[each[0]]), each[1].at),
+    )
     picked = np.linspace(0, len(others) - 1, min(sample, len(others))).round().astype(int)
     return [*slowest[:slow], *(others[k] for k in picked)]

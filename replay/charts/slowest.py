@@ -60,12 +60,23 @@ def slowest(reading: Reading, measure: Measure, count: int) -> list[Slow]:
 
 
 def merge(
-    several: Sequence[Sequence[Slow]], measure: Measure, count: int
+    runs: Sequence[tuple[str, Sequence[Slow]]], measure: Measure, count: int
 ) -> list[tuple[int, Slow]]:
-    """The slowest of several runs' slowest, each with the number of its run."""
-    every = [(number, each) for number, run in enumerate(several) for each in run]
-    known = [each for each in every if getattr(each[1], measure) is not None]
-    return sorted(known, key=lambda each: -getattr(each[1], measure))[:count]
+    """The slowest of several runs' slowest, each with the number of its run.
+
+    Args:
+        runs: what was played in each, by name, and its slowest. A word of a recording, by where it
+            ends, is taken once: where it was slowest.
+    """
+    every = [
+        (number, name, each)
+        for number, (name, run) in enumerate(runs)
+        for each in run
+        if getattr(each, measure) is not None
+    ]
+    every.sort(key=lambda each: -getattr(each[2], measure))
+    once = {(name, each.channel, each.at): (number, each) for number, name, each in reversed(every)}
+    return sorted(once.values(), key=lambda each: -getattr(each[1], measure))[:count]
 
 
 def _late(reading: Reading) -> dict[str, Floats]:

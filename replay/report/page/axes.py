@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -65,6 +65,14 @@ def close(low: float, high: float) -> Axis:
     low, high = _apart(low, high)
     room = 0.02 * (high - low)
     return Axis(low - room if low else low, high + room)
+
+
+def level(values: Sequence[float]) -> Axis:
+    """An axis around values that are much the same, which makes no mountains of what is nothing:
+    it reaches over a twentieth of them and 10 at least."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    lacking = max(10.0, 0.05 * abs(high)) - (high - low)
+    return close(low - max(lacking, 0) / 2, high + max(lacking, 0) / 2)
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:

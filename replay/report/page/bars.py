@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from replay.catalogue import CATALOGUE
@@ -11,6 +11,7 @@ from replay.charts.falls import Fall
 from replay.charts.recordings import Difference
 from replay.compare.changes import Change
 from replay.report.page.axes import Axis, Tick, clock, linear
+from replay.report.page.cells import plural
 from replay.report.text import ms
 from replay.statistics import Distribution
 from replay.summary import Summary
@@ -49,8 +50,6 @@ class Bar:
     note: str
     value: str
     segments: list[Segment]
-    at: float = 0.0
-    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +58,25 @@ class Bars:
     rows: list[Bar]
 
 
-def falls(found: Sequence[tuple[int, Fall]]) -> tuple[Bars, Bars]:
-    """The slowest words, and those along the session, both on one axis."""
+def falls(found: Sequence[tuple[int, Fall]], names: Sequence[str]) -> tuple[Bars, Bars]:
+    """The slowest words, and the others, both on one axis. `names`: of the runs, by their numbers;
+    empty of a single one."""
     reach = [end for _, each in found for end in (*_borders(each.took), 0.0)]
     axis = linear(min(reach, default=0.0), max(reach, default=1.0))
     parts = [[pair for pair in found if pair[1].slow is slow] for slow in (True, False)]
-    slow, others = (Bars(axis.ticks(), [_fall(axis, *pair) for pair in part]) for part in parts)
+    slow, others = (
+        Bars(axis.ticks(), [_fall(axis, each, names[run] if names else "") for run, each in part])
+        for part in parts
+    )
     return slow, others
 
 
-def _fall(axis: Axis, run: int, each: Fall) -> Bar:
+def _fall(axis: Axis, each: Fall, name: str) -> Bar:
     return Bar(
         label=each.word,
-        note=clock(each.at),
+        note=f"{clock(each.at)} {name}",
         value=ms(each.total),
         segments=_segments(axis, each.took),
-        at=each.at,
-        run=run,
     )
 
 
@@ -172,6 +173,7 @@ def _common(rows: Sequence[charts.Row]) -> Axis:
     """All of most rows, with zero; a row that is far out of them does not squeeze the others."""
     reach = sorted(max(abs(row.change.low), abs(row.change.high)) for row in rows)
     far = _FAR * reach[len(reach) // 2] if len(reach) > 2 else reach[-1]
+    far = max(far, 2 * min(row.least for row in rows))
     kept = [row.change for row in rows if max(abs(row.change.low), abs(row.change.high)) <= far]
     spans = [each for change in kept for each in (change.low, change.high)]
     spans += [side * row.least * 1.5 for row in rows for side in (-1, 1) if row.least <= far]
@@ -204,7 +206,7 @@ def _interval(row: charts.Row, axis: Axis) -> Interval:
         new=_value(change, change.new),
         change=_value(change, change.change, "+") + _share(change),
         interval=f"{_value(change, change.low, '+')} to {_value(change, change.high, '+')}",
-        could_find=_value(change, change.detectable),
+        could_find=_value(change, change.detectable, "+").lstrip("+"),
         pairs=_pairs(change),
     )
 
@@ -215,7 +217,7 @@ def _held(at: float) -> float:
 
 def _value(change: Change, value: float, sign: str = "") -> str:
     if change.unit == "ratio":
-        return f"{value:{sign}.1%}"
+        return f"{value * 100:{sign}.1f} points" if sign else f"{value:.1%}"
     return f"{value:{sign},.1f} ms" if abs(value) < 1000 else f"{value:{sign},.0f} ms"
 
 
@@ -226,7 +228,7 @@ def _share(change: Change) -> str:
 
 def _pairs(change: Change) -> str:
     alone = f", {change.unpaired} on one side only" if change.unpaired else ""
-    return f"{change.pairs:,} in {change.clusters}{alone}"
+    return f"{plural(change.pairs, 'pair')} in {plural(change.clusters, 'cluster')}{alone}"
 
 
 # ------------------------------------------------------------------ recordings
@@ -253,7 +255,7 @@ class Moves:
     rows: list[Moved]
 
 
-def moves(measure: str, found: Sequence[Difference], names: dict[str, str]) -> Moves:
+def moves(measure: str, found: Sequence[Difference], names: Mapping[str, str]) -> Moves:
     """`names`: of recordings, by what they go by in a comparison."""
     spans = [each for one in found for each in (one.p10, one.p90)]
     low, high = min([0.0, *spans]), max([0.0, *spans])

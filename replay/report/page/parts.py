@@ -79,10 +79,12 @@ def waterfall(
     bound: str,
     found: Sequence[tuple[int, Fall]],
     sample_title: str,
+    names: Sequence[str] = (),
 ) -> Waterfall:
-    """`bound`: how far off the estimated steps may be, in words."""
+    """`bound`: how far off the estimated steps may be, in words; `names`: of the runs, where there
+    are several."""
     words = max((dist.n for _, dist in steps), default=0)
-    slow, sample = bars.falls(found)
+    slow, sample = bars.falls(found, names)
     if words:
         intro = (
             "Of every word of a final that nothing forced: from the word's last sound to the "

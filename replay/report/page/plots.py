@@ -12,7 +12,7 @@ from replay.charts.course import Course, Round
 from replay.charts.curves import Curve
 from replay.charts.shades import Shade
 from replay.report.page import cells, fields
-from replay.report.page.axes import Axis, Tick, close, linear, logarithmic
+from replay.report.page.axes import Axis, Tick, close, level, linear, logarithmic
 from replay.report.page.cells import Row
 from replay.report.page.fields import Band, Dot, Field, Label, Path
 from replay.report.text import ms
@@ -195,7 +195,7 @@ def rounds_field(title: str, sides: Sequence[tuple[str, Sequence[Round]]]) -> Fi
     values = [one.p50 for _, rounds in sides for each in rounds for one in each.sessions]
     if not values:
         return None
-    down = linear(min(values), max(values))
+    down = level(values)
     across = Axis(-0.5, len(numbers) - 0.5)
     places = {number: across.at(k) for k, number in enumerate(numbers)}
     drawn = Field(

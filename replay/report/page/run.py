@@ -9,6 +9,7 @@ from typing import Any
 from replay import __version__, latency, waterfall
 from replay.catalogue import CATALOGUE
 from replay.charts import course, falls, session, slowest
+from replay.judge import INVARIANTS
 from replay.latency import Latencies
 from replay.reading import Reading, read
 from replay.report.page import cells, parts, plots
@@ -259,8 +260,7 @@ def _rest(summary: Summary) -> dict[str, Any]:
         "stability": list(_stability(summary)),
         "network": rows,
         "network_caption": caption,
-        "findings": summary.findings,
-        "invariants": list(_invariants(summary)),
+        **_judged(summary),
         "score": _score(summary),
         "transcript": summary.transcript.text,
     }
@@ -302,12 +302,24 @@ def _stability(summary: Summary) -> Iterator[Fact]:
         yield Fact("callbacks", f"{late.callback.count:,}", f"behind the websocket {behind}")
 
 
-def _invariants(summary: Summary) -> Iterator[Fact]:
-    kinds = {"pass": "good", "fail": "bad", "unknown": "doubt"}
-    for state in ("fail", "unknown", "pass", "not applicable"):
-        ids = [name for name, found in summary.invariants.items() if found == state]
-        if ids:
-            yield Fact(state, " ".join(ids), kind=kinds.get(state, ""))
+def _judged(summary: Summary) -> dict[str, Any]:
+    """Every invariant with what came of it, what did not hold first."""
+    kinds = {"not applicable": "na"}
+    order = ("fail", "unknown", "pass", "not applicable")
+    states = [(summary.invariants[each.id], each) for each in INVARIANTS]
+    states.sort(key=lambda pair: order.index(pair[0]))
+    found = {state: [each.id for had, each in states if had == state] for state in order}
+    return {
+        "findings": summary.findings,
+        "broken": bool(found["fail"]),
+        "invariants_summary": "; ".join(
+            f"{state}: {' '.join(ids)}" for state, ids in found.items() if ids
+        ),
+        "invariants": [
+            {"id": each.id, "state": state, "kind": kinds.get(state, state), "says": each.says}
+            for state, each in states
+        ],
+    }
 
 
 def _score(summary: Summary) -> str:

@@ -3,6 +3,9 @@
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
 const CROWD = 2500;
+const LINE = 17;
+// Text may be squeezed to this share of its width.
+const NARROW = 0.7;
 const NAMES = [
   "page", "card", "line", "faint", "ink", "dim", "one", "two", "outage", "down", "fault", "wave",
   "wave-in", "late", "again", "sent", "acked", "back", "speech", "partial", "select",
@@ -16,6 +19,8 @@ function colours() {
 // Which rows there are, from the top down; `label` is written into them.
 function layout(session) {
   const lanes = Math.min(session.channels, 4);
+  const partials = Math.max(0, ...session.utterances.map((each) => each.told.length - (each.final ? 1 : 0)));
+  const tall = Math.min(Math.max(partials * LINE + 18, 44), lanes === 1 ? 150 : 96) * lanes;
   const wanted = [
     ["axis", 20, ""],
     ["events", 34, ""],
@@ -25,7 +30,7 @@ function layout(session) {
     ["frames", 34, "audio: spoken ╲ sent"],
     ["acks", 28, "sent ╲ acknowledged"],
     ["speech", session.speech.length ? 20 : 0, "speech, by the service"],
-    ["partials", lanes === 1 ? 132 : 84 * lanes, "partials: how far each reached ┄ when it came"],
+    ["partials", partials ? tall : 0, "partials: how far each reached ┄ when it came"],
     ["finals", lanes === 1 ? 40 : 30 * lanes, "finals"],
   ].filter(([, height]) => height);
   let top = 0;
@@ -76,7 +81,7 @@ class Painter {
 
   // How closely things are drawn: text, single marks, or columns.
   get detail() {
-    if (this.scale > 0.055) return "text";
+    if (this.scale > 0.07) return "text";
     return this.scale > 0.004 ? "marks" : "columns";
   }
 
@@ -105,18 +110,19 @@ class Painter {
     this.ctx.fillRect(Math.round(x), top, 1, bottom - top);
   }
 
-  // `text` from `x` on, if there are enough pixels for all of it, or cut short when it may be.
+  // `text` from `x` on, narrowed a little where it must be; else cut short where it may be.
   write(text, x, y, room, colour, cut = false) {
     if (room < 8 || !text) return;
+    const width = this.ctx.measureText(text).width;
     let shown = text;
-    if (this.ctx.measureText(text).width > room) {
+    if (width * NARROW > room) {
       if (!cut || room < 24) return;
-      let length = Math.floor((text.length * room) / this.ctx.measureText(text).width) - 1;
+      let length = Math.floor((text.length * room) / width) - 1;
       while (length > 1 && this.ctx.measureText(`${text.slice(0, length)}…`).width > room) length--;
       shown = `${text.slice(0, length)}…`;
     }
     this.ctx.fillStyle = colour;
-    this.ctx.fillText(shown, x, y);
+    this.ctx.fillText(shown, x, y, room);
   }
 
   label(row) {
@@ -143,7 +149,8 @@ class Painter {
   }
 
   choose(utterance) {
-    const { partials, finals } = this.layout.rows;
+    const { finals } = this.layout.rows;
+    const partials = this.layout.rows.partials || finals;
     const left = this.x(utterance.begin) - 3;
     const width = this.x(utterance.end) - left + 3;
     this.rect(left, partials.top, width, finals.top + finals.height - partials.top, this.colours.select);
@@ -309,7 +316,9 @@ class Painter {
       const end = this.x(ends[k]);
       if (begin > this.width) continue;
       this.rect(begin, row.top + row.height - 2, Math.max(end - begin - 1, 1), 2, this.colours.wave);
-      if (this.detail === "text") this.write(this.text(word), begin, y, end - begin + 3, this.colours.ink, true);
+      const next = k + 1 < order.length ? this.x(words.start[order[k + 1]]) : Infinity;
+      const room = Math.min(Math.max(next, end), end + 12) - begin - 3;
+      if (this.detail === "text") this.write(this.text(word), begin, y, room, this.colours.ink, room > 40);
     }
     return undefined;
   }
@@ -436,7 +445,7 @@ class Painter {
       const versions = unfold(utterance);
       const count = versions.length - (utterance.final ? 1 : 0);
       const lane = this.lane(row, utterance.channel);
-      const step = Math.min(lane.height / Math.max(count, 1), 17);
+      const step = Math.min(lane.height / Math.max(count, 1), LINE);
       for (let v = 0; v < count; v++) this.version(versions[v], lane.top + (v + 0.5) * step, step);
     }
     return undefined;
@@ -452,7 +461,7 @@ class Painter {
       const width = this.x(word.end) - x;
       if (readable) {
         const colour = word.back ? this.colours.back : word.kept ? this.colours.dim : this.colours.ink;
-        this.write(word.text, x, y, width + 3, colour, true);
+        this.write(word.text, x, y, width - 1, colour, width > 40);
         if (word.back) this.rect(x, y, Math.max(width - 2, 2), 1, this.colours.back);
       } else if (word.back) {
         this.rect(x, y - thick / 2 - 0.5, Math.max(width, 2), thick + 1, this.colours.back);
