@@ -42,13 +42,19 @@ def check(condition: Condition, figures: Figures) -> Checked:
     )
     if measured is not None:
         found.state = "pass" if condition.holds(measured) else "fail"
-    elif bound is not None and condition.operator in ("<", "<=") and not condition.holds(bound):
-        # What is at least this already breaks it, whatever it would have come to.
-        found.state, found.measured = "fail", bound
-        found.why = "at least this: something never came"
+    elif bound is not None and _decided(condition, bound):
+        found.state = "pass" if condition.holds(bound) else "fail"
+        found.measured, found.why = bound, "at least this: something never came"
     else:
         found.why = why
     return found
+
+
+def _decided(condition: Condition, bound: float) -> bool:
+    """Does "at least `bound`" say enough, whatever it would have come to?"""
+    if condition.operator in ("<", "<="):
+        return not condition.holds(bound)
+    return condition.operator in (">", ">=") and condition.holds(bound)
 
 
 def _of(figure: Distribution, statistic: str) -> tuple[float | None, float | None, str]:

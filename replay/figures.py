@@ -50,7 +50,11 @@ def values(reading: Reading, summary: Summary, sample: Sample) -> Values:
         for name in ("lost_bytes", "repeated_bytes")
         if (value := getattr(summary.audio, name)) is not None
     }
-    return Values(found, dict(sample.rates), sums)
+    rates = dict(sample.rates)
+    if reading.words.used is not None:
+        total = reading.words.total
+        rates["words_used"] = (round(reading.words.used * total), total)
+    return Values(found, rates, sums)
 
 
 def pooled(runs: Sequence[Values], failed: int = 0) -> dict[str, Distribution | float | None]:

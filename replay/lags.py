@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from replay.statistics import Floats
 from replay.timeline import Timeline
 from replay.utterances import Utterances
@@ -18,10 +16,8 @@ def partial_lags(
 
     In seconds of the clock; unpaced runs have no such measure, and theirs are seconds of audio.
     """
-    partials = sorted((p.t, p.end) for each in utterances.all for p in each.partials)
-    table = np.array(partials, dtype=np.float64).reshape(len(partials), 2)
-    times = table[:, 0]
-    reached = timeline.offset_of(table[:, 1]) / timeline.format.bytes_per_second
+    times, ends = utterances.reached.T
+    reached = timeline.offset_of(ends) / timeline.format.bytes_per_second
     return times, (cursor(times) - reached) / pace(timeline)
 
 

@@ -3,8 +3,9 @@
 Every message carries `created_at`, by the service's clock. An acknowledgement that was asked for
 at S, created at C and received at R gives the offset of that clock from ours, C - (S + R) / 2,
 wrong by no more than half the round trip. The tenth with the shortest round trips is kept in each
-stretch of up to a minute, and the offset is drawn straight between their medians, so that a clock
-that runs faster, or is being set, does no harm. Then what is stamped C was created, by our clock,
+stretch of up to a minute. Where their medians differ by more than the error, the offset is drawn
+straight between them, so that a clock that runs faster, or is being set, does no harm; else it is
+one for the whole run. Then what is stamped C was created, by our clock,
 at C less the offset: before that lie the way up and the service, after it the way down.
 
 An estimate, never a headline: a path that is slower one way than the other cannot be told from a
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 
 from replay import journal
@@ -43,9 +45,10 @@ class Network(Struct, kw_only=True):
 
     round_trip: from handing a frame to the socket to its acknowledgement, on one connection.
     offset_ms: how far the service's clock is ahead of ours at the beginning; skew_ppm: how much
-    faster it runs. uplink: from the socket to the service, with its time for an acknowledgement.
-    downlink: of transcripts. service_partial, service_final: from the arrival of the audio at
-    which a transcript ends to its creation; for finals with the wait for silence.
+    faster it runs, None where that is too little for this run to tell. uplink: from the socket to
+    the service, with its time for an acknowledgement. downlink: of transcripts. service_partial,
+    service_final: from the arrival of the audio at which a transcript ends to its creation; for
+    finals with the wait for silence.
     """
 
     round_trip: Distribution
@@ -60,12 +63,13 @@ class Network(Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Trips:
-    """Acknowledgements with the frames that they answer. Journal ns, and bytes of audio."""
+    """Acknowledgements with the frames that they answer. Journal ns, and bytes of audio; `which`
+    of the journal's acknowledgements they are."""
 
     sent: Ints
     received: Ints
     upto: Ints
-    created: Floats
+    which: Ints
 
     @property
     def took(self) -> Ints:
@@ -77,22 +81,24 @@ class Split:
     """The service's clock put beside the journal's.
 
     Attributes:
-        trips: what it is taken from.
+        trips: what it is taken from; `created`: the service's stamps on them.
         at, offset: by journal time in ns, how far the service's stamps are ahead.
         coarse: how finely stamps are written, in ns.
-        skew: how much faster the service's clock runs, in ppm.
+        skew: how much faster the service's clock runs, in ppm; None when it moved by less than
+            the error, and counts as standing.
     """
 
     trips: Trips
+    created: Floats
     at: Floats
     offset: Floats
     coarse: float
-    skew: float
+    skew: float | None
 
     @property
     def bound(self) -> float:
         """The error of everything that is estimated, in ns."""
-        return float(self.trips.took.min()) / 2 + self.coarse
+        return _bound(self.trips, self.coarse)
 
     def journal_time(self, stamps: Floats) -> Floats:
         """When, by the journal's clock, what carries these stamps was created, in ns."""
@@ -102,7 +108,7 @@ class Split:
     def arrived(self, offsets: Floats) -> Floats:
         """When the audio before each offset was at the service, in ns, or NaN."""
         upto = np.maximum.accumulate(self.trips.upto)
-        known = np.append(self.journal_time(self.trips.created), np.nan)
+        known = np.append(self.journal_time(self.created), np.nan)
         which = np.searchsorted(upto, np.nan_to_num(offsets, nan=np.inf), side="left")
         return np.asarray(known[which])
 
@@ -127,10 +133,9 @@ _EPOCH = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 def round_trips(timeline: Timeline) -> Trips:
     """Every acknowledgement that answers a frame of its own connection."""
     frames, acks = timeline.frames, timeline.acks
-    created = stamps([ack.created_at for ack in timeline.all(journal.Ack)])
     if not len(frames.t):
         nothing = acks.t[:0]
-        return Trips(nothing, nothing, nothing, created[:0])
+        return Trips(nothing, nothing, nothing, nothing)
     order = np.argsort(frames.connection * _CONNECTION + frames.offset, kind="stable")
     ends = (frames.connection * _CONNECTION + frames.offset + frames.size)[order]
     wanted = acks.connection * _CONNECTION + acks.upto
@@ -141,39 +146,56 @@ def round_trips(timeline: Timeline) -> Trips:
         & (acks.upto <= frames.offset[found] + frames.size[found])
         & (acks.t >= frames.t[found])
     )
-    return Trips(frames.t[found][mine], acks.t[mine], acks.upto[mine], created[mine])
+    which = np.flatnonzero(mine)
+    return Trips(frames.t[found][mine], acks.t[mine], acks.upto[mine], which)
 
 
 def split(timeline: Timeline) -> Split | None:
     """Put the two clocks beside each other; None where too little is known to do so."""
     trips = round_trips(timeline)
-    known = ~np.isnan(trips.created)
+    entries = timeline.all(journal.Ack)
+    created = stamps([entries[k].created_at for k in trips.which])
+    known = ~np.isnan(created)
     if known.sum() < _ACKS:
         return None
-    trips = Trips(trips.sent[known], trips.received[known], trips.upto[known], trips.created[known])
+    trips = Trips(trips.sent[known], trips.received[known], trips.upto[known], trips.which[known])
+    created = created[known]
     middle = (trips.sent + trips.received) / 2
-    offsets = trips.created - middle
+    offsets = created - middle
+    coarse = _coarse(created)
     length = min(_LONGEST_STRETCH, (middle[-1] - middle[0]) / _STRETCHES)
     stretches = (middle - middle[0]) // max(length, 1.0)
-    at, offset = [], []
-    for stretch in np.unique(stretches):
-        here = np.flatnonzero(stretches == stretch)
-        count = max(_KEPT_AT_LEAST, round(len(here) * _KEPT))
-        quick = here[np.argsort(trips.took[here], kind="stable")[:count]]
-        at.append(float(np.median(middle[quick])))
-        offset.append(float(np.median(offsets[quick])))
-    knots, values = np.array(at), np.array(offset)
-    skew = slope(knots, values) or 0.0
+    knots = [_quickest(trips, middle, offsets, stretches == each) for each in np.unique(stretches)]
+    at, offset = (np.array(column) for column in zip(*knots, strict=True))
+    if np.ptp(offset) <= 2 * _bound(trips, coarse):
+        at, offset = (np.array([one]) for one in _quickest(trips, middle, offsets, trips.took >= 0))
+        return Split(trips, created, at, offset, coarse, None)
+    skew = slope(at, offset) or 0.0
     # The line goes on, by the clock's own rate, to where the first and last answers lie.
-    ends = np.array([min(middle[0], knots[0]), max(middle[-1], knots[-1])])
-    beyond = values[[0, -1]] + (ends - knots[[0, -1]]) * skew
+    ends = np.array([min(middle[0], at[0]), max(middle[-1], at[-1])])
+    beyond = offset[[0, -1]] + (ends - at[[0, -1]]) * skew
     return Split(
         trips,
-        np.concatenate((ends[:1], knots, ends[1:])),
-        np.concatenate((beyond[:1], values, beyond[1:])),
-        _coarse(trips.created),
+        created,
+        np.concatenate((ends[:1], at, ends[1:])),
+        np.concatenate((beyond[:1], offset, beyond[1:])),
+        coarse,
         skew * 1e6,
     )
+
+
+def _quickest(
+    trips: Trips, middle: Floats, offsets: Floats, among: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """When, and how far ahead, by the median of the quickest answers among some."""
+    here = np.flatnonzero(among)
+    count = max(_KEPT_AT_LEAST, round(len(here) * _KEPT))
+    quick = here[np.argsort(trips.took[here], kind="stable")[:count]]
+    return float(np.median(middle[quick])), float(np.median(offsets[quick]))
+
+
+def _bound(trips: Trips, coarse: float) -> float:
+    return float(trips.took.min()) / 2 + coarse
 
 
 def measure(timeline: Timeline, utterances: Utterances, found: Split | None) -> Network:
@@ -192,7 +214,7 @@ def measure(timeline: Timeline, utterances: Utterances, found: Split | None) -> 
     ours = (begun - _EPOCH).total_seconds() * _NS_PER_SECOND
     network.bound_ms = round(found.bound / _NS_PER_MS, 3)
     network.offset_ms = round(float(found.offset[0] - ours) / _NS_PER_MS, 3)
-    network.skew_ppm = round(found.skew, 3)
+    network.skew_ppm = None if found.skew is None else round(found.skew, 3)
     return network
 
 
@@ -212,7 +234,7 @@ def series(timeline: Timeline, utterances: Utterances, found: Split | None) -> d
         service.append(made - found.arrived(ends))
     return {
         "round_trip": trips,
-        "uplink": Series.of_ns(found.journal_time(found.trips.created) - found.trips.sent),
+        "uplink": Series.of_ns(found.journal_time(found.created) - found.trips.sent),
         "downlink": Series.of_ns(np.concatenate(down)),
         "service_partial": Series.of_ns(service[0]),
         "service_final": Series.of_ns(service[1]),

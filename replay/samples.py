@@ -38,6 +38,7 @@ RATES = (
     "erasure",
     "revised_partials",
     "wer",
+    "wer_streaming",
     "lost_words",
 )
 
@@ -118,6 +119,7 @@ def _rates(reading: Reading, summary: Summary) -> dict[str, tuple[int, int]]:
     said = summary.transcript
     if said.reference_words and said.errors is not None and said.lost is not None:
         rates["wer"] = (said.errors, said.reference_words)
+        rates["wer_streaming"] = (said.streaming_errors or 0, said.reference_words)
         rates["lost_words"] = (said.lost, said.reference_words)
     return {name: counts for name, counts in rates.items() if counts[1]}
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from replay.align import align, common_prefix
+from replay.align import common_prefix, matched
 from replay.utterances import Utterances, Version
 
 _DIGITS = 4
@@ -77,7 +77,7 @@ def _count(utterances: Utterances, words: Callable[[Version], tuple[str, ...]]) 
             erased += len(before) - kept
             if kept < len(before):
                 revised += 1
-                unstable += len(before) - kept - len(align(before[kept:], after[kept:]))
+                unstable += len(before) - kept - matched(before[kept:], after[kept:])
     return Counts(unstable, erased, total, revised, later)
 
 

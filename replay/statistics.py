@@ -58,9 +58,13 @@ def smallest_sample(q: float) -> int:
 
 def quantile(ordered: Sequence[float] | Floats, q: float) -> float:
     """The nearest-rank quantile of values sorted upwards; there must be at least one."""
+    return float(ordered[rank(len(ordered), q)])
+
+
+def rank(n: int, q: float) -> int:
+    """Which of `n` sorted values, counted from 0, is their nearest-rank quantile."""
     # The subtraction keeps ranks such as 0.95 * 20 from being rounded up by a stray last bit.
-    rank = math.ceil(q * len(ordered) - 1e-9)
-    return float(ordered[max(rank, 1) - 1])
+    return max(math.ceil(q * n - 1e-9), 1) - 1
 
 
 def distribution(
@@ -143,13 +147,21 @@ def slope(x: Floats, y: Floats, blocks: int = 300) -> float | None:
     if len(x) > blocks:
         cuts = np.linspace(0, len(x), blocks + 1).astype(int)
         spans = list(pairwise(cuts))
-        x = np.array([np.median(x[a:b]) for a, b in spans])
-        y = np.array([np.median(y[a:b]) for a, b in spans])
+        x, y = _medians(x, spans), _medians(y, spans)
     first, second = np.triu_indices(len(x), 1)
     run = x[second] - x[first]
     rise = (y[second] - y[first])[run != 0]
     run = run[run != 0]
     return float(np.median(rise / run)) if len(run) else None
+
+
+def _medians(values: Floats, spans: Sequence[tuple[int, int]]) -> Floats:
+    """The median of each stretch from `a` to `b`; none is empty."""
+    begins, ends = np.array(spans).T
+    stretch = np.repeat(np.arange(len(begins)), ends - begins)
+    ordered = values[np.lexsort((values, stretch))]
+    low, high = (begins + ends - 1) // 2, (begins + ends) // 2
+    return np.asarray((ordered[low] + ordered[high]) / 2, dtype=np.float64)
 
 
 def _clean(values: Sequence[float] | Floats) -> Floats:

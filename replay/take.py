@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -159,13 +159,14 @@ class Take:
 
     def _write_head(self) -> None:
         options, source = self._options, self._source
+        age = timedelta(microseconds=self._recorder.now() / 1000)  # of the journal's origin
         phase = Phase.ARRIVAL if source.facts.live else options.pace.phase
         self._recorder.write(
             j.Header(
                 t=0,
                 schema=j.SCHEMA,
                 replay_version=__version__,
-                created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                created_at=(datetime.now(UTC) - age).isoformat(timespec="milliseconds"),
                 name=self._directory.name,
                 source=source.facts,
                 format=format_facts(source.format),

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -36,7 +38,7 @@ class Emission:
     final: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """The words that can be measured, as columns, and what they are measured against.
 
@@ -45,6 +47,7 @@ class Words:
         truth: which word of the reference each is, -1 for none of them.
         used: share of the reference's words found in the finals, or of the finals' words with
             times when the service is its own reference; None when there are none at all.
+        total: of how many words that is the share.
     """
 
     reference: Anchor
@@ -53,9 +56,19 @@ class Words:
     ends: Floats
     truth: Floats
     used: float | None
+    total: int
 
     def column(self, name: Literal["first", "stable", "final", "utterance"]) -> Floats:
-        return np.array([getattr(each, name) for each in self.emissions], dtype=np.float64)
+        return self._columns[name]
+
+    @cached_property
+    def _columns(self) -> dict[str, Floats]:
+        found = {}
+        for name in ("first", "stable", "final", "utterance"):
+            values = map(attrgetter(name), self.emissions)
+            found[name] = np.fromiter(values, np.float64, len(self.emissions))
+            found[name].flags.writeable = False  # one for all who ask
+        return found
 
 
 def measure(timeline: Timeline, utterances: Utterances) -> Words:
@@ -78,6 +91,7 @@ def measure(timeline: Timeline, utterances: Utterances) -> Words:
         timeline.offset_of(known),
         np.full(len(emissions), -1.0),
         float(np.mean(~np.isnan(known))) if len(known) else None,
+        len(known),
     )
 
 
@@ -127,4 +141,4 @@ def _against_truth(
     count = sum(map(len, said.values()))
     rate = timeline.format.bytes_per_second
     used = float(np.sum(~np.isnan(ends))) / count if count else None
-    return Words("words", emissions, starts * rate, ends * rate, truth, used)
+    return Words("words", emissions, starts * rate, ends * rate, truth, used, count)

@@ -223,11 +223,18 @@ class Builder:
         return self.message(at, {"type": "speech_end", "data": data}, created=created)
 
     def finish(
-        self, at: float, *, fetched: bool = True, post: bool | None = None, connection: int = 1
+        self,
+        at: float,
+        *,
+        fetched: bool = True,
+        post: bool | None = None,
+        connection: int = 1,
+        text: str = "",
     ) -> Builder:
         """Stop at the end of the audio, end_session at `at`, close 1000, and the result.
 
         `post`: the final result comes over the connection too; as a rule when it is fetched.
+        `text`: the whole transcript in it.
         """
         stop = self.seconds * 1000
         self.entries.append(j.StopAsked(t=ns(stop)))
@@ -240,7 +247,7 @@ class Builder:
                     "billing_time": self.seconds,
                     "transcription_time": self.seconds,
                 },
-                "transcription": {"full_transcript": "", "languages": [], "utterances": []},
+                "transcription": {"full_transcript": text, "languages": [], "utterances": []},
             }
             self.message(at, {"type": "post_final_transcript", "data": result}, connection)
         self.message(at, {"type": "end_session"}, connection)

@@ -31,7 +31,7 @@ FLOORS = {
     **dict.fromkeys(
         ("callbacks", "resources", "stability", "statistics", "summary", "timeline"), 1
     ),
-    **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
+    **dict.fromkeys(("normalising", "transcript", "utterances", "validity", "words"), 1),
     **dict.fromkeys(("cadence", "connect", "ends", "lags", "network", "reading", "waterfall"), 1),
     "samples": 1,
     **dict.fromkeys(

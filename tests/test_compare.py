@@ -266,6 +266,16 @@ def test_rounds_in_turns_are_compared_in_pairs() -> None:
     assert paired.round_error < 1 < 15 < apart.round_error
 
 
+def test_rounds_in_turns_without_a_partner_are_left_out() -> None:
+    """What was played on one side alone is compared with nothing."""
+    world = World(seed=17, **QUIET)
+    base, new = world.side("a"), world.side("b")
+    short = Side("b", [take for take in new.takes if take.round != 2])
+    found = compare(base, short, interleaved=True)
+    assert found.rounds == (5, 5)
+    assert compare(base, short).rounds == (6, 5)
+
+
 def test_values_that_are_missing_in_some_rounds_are_left_out() -> None:
     """A word that was not heard in one round is compared by the others."""
     base = np.array([[100.0, np.nan], [200, 210]])

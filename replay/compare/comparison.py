@@ -27,7 +27,7 @@ SCHEMA = 1
 #: What the verdict on latency stands on.
 GATED = ("word_first", "word_final")
 STABILITY = ("unstable_partial_word_ratio", "erasure", "revised_partials")
-ACCURACY = ("wer", "lost_words")
+ACCURACY = ("wer", "wer_streaming", "lost_words")
 #: Percentiles of tails: shown, with their intervals, and never decisive.
 TAILS = {"p95": 0.95, "p99": 0.99}
 
@@ -113,6 +113,8 @@ def compare(
         figures: of the new side, for conditions that name no change.
         invalid: why a side is no measurement at all.
     """
+    if interleaved:
+        base, new = _in_common(base, new)
     known = _Known(pair(base, new), counts(base, new), interleaved)
     missing = [*invalid, *_missing(base, new)]
     latency = _group("latency", GATED, known, base, new, TIMES)
@@ -135,6 +137,16 @@ def compare(
         verdict, reasons = "inconclusive", []
     found.verdict, found.reasons = verdict, [*reasons, *missing]
     return found
+
+
+def _in_common(base: Side, new: Side) -> tuple[Side, Side]:
+    """Rounds that count on both sides: only those have a partner."""
+    both = {*base.rounds} & {*new.rounds}
+    first, second = (
+        Side(side.label, [take for take in side.takes if take.round in both])
+        for side in (base, new)
+    )
+    return first, second
 
 
 # ------------------------------------------------------------------ groups
