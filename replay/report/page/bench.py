@@ -8,25 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from replay import __version__, benchmark, waterfall
+from replay import __version__, benchmark
 from replay.bench import revisit
 from replay.bench.revisit import Visit
 from replay.bench.store import Store
 from replay.benchmark import Arm, Benchmark, Measured
 from replay.catalogue import CATALOGUE
-from replay.charts import course, falls, pooled, recordings, slowest
-from replay.charts.slowest import Measure, Slow
+from replay.charts import course, pooled, recordings
 from replay.compare import Side
 from replay.errors import UsageError
+from replay.report.page import bench_sessions as sessions
 from replay.report.page import cells, parts, plots, sides
 from replay.report.page.cells import Fact, plural
 from replay.report.page.fields import Field
 from replay.report.page.provenance import bench_command, configuration, of_machine
-from replay.report.page.render import pack, render
+from replay.report.page.render import render
 from replay.report.page.versus import Versus, groups, versus
-from replay.report.text import STEPS, ms
+from replay.report.text import STEPS
 from replay.statistics import Distribution, Floats, Series
 from replay.wire.http import redact
 
@@ -46,7 +44,7 @@ def page_of_benchmark(root: Path, found: Benchmark, base: Benchmark | None = Non
         base: what it was compared with, where that is another benchmark.
     """
     visited = list(revisit.visits(root, found))
-    shown = _timelines(root, visited)
+    shown = sessions.timelines(root, visited)
     against = _against(found, base)
     values = {
         **_head(found),
@@ -55,16 +53,16 @@ def page_of_benchmark(root: Path, found: Benchmark, base: Benchmark | None = Non
         **_figures(found, base, visited),
         **_rounds(found, visited),
         "recordings": [
-            (_side_title(found, each), sides.recordings(found, each)) for each in found.measured
+            (sides.title(found, each), sides.recordings(found, each)) for each in found.measured
         ],
         "sessions": [{"id": one.id, "label": one.label} for one in shown],
         "packed": [(one.id, one.data) for one in shown],
-        **_why(found, visited, shown),
+        **sessions.why(found, visited, shown),
         "plays": sides.plays(found),
         "plays_open": sum(len(each.plays) for each in found.measured) <= _LISTED,
         "recovery_steps": list(STEPS.values()),
         "recoveries": [
-            (_side_title(found, each), rows)
+            (sides.title(found, each), rows)
             for each in found.measured
             if (rows := sides.recoveries(each))
         ],
@@ -93,10 +91,6 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("provenance", "Configuration", True),
     )
     return [(name, title) for name, title, known in there if known]
-
-
-def _side_title(found: Benchmark, each: Measured) -> str:
-    return f"{each.arm.name}: {each.arm.label}" if len(found.measured) > 1 else ""
 
 
 # ------------------------------------------------------------------ the head
@@ -213,7 +207,7 @@ def _rounds(found: Benchmark, visited: Sequence[Visit]) -> dict[str, Any]:
         field = plots.rounds_field(CATALOGUE[name].title, drawn)
         if field is not None:
             tabs.append(_RoundTab(name, CATALOGUE[name].title, field))
-    return {"rounds": tabs, "round_sides": [_side_title(found, each) for each in found.measured]}
+    return {"rounds": tabs, "round_sides": [sides.title(found, each) for each in found.measured]}
 
 
 def _values(
@@ -230,87 +224,6 @@ def _values(
 
 def _warm_ups(each: Measured) -> list[int]:
     return [play.round for play in each.plays if play.round <= 0]
-
-
-# ------------------------------------------------------------------ single sessions
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A session whose timeline is in the page."""
-
-    id: str
-    path: str
-    label: str
-    data: Markup
-
-
-def _timelines(root: Path, visited: Sequence[Visit]) -> list[_Shown]:
-    """The telling sessions, as far as there is room for them; there is for one."""
-    slow = [
-        visited[number]
-        for measure in ("first", "final")
-        for number, _ in _slowest(visited, measure)[:1]
-    ]
-    shown: list[_Shown] = []
-    room = _ROOM
-    for why, visit in revisit.telling(visited, slow)[:_SESSIONS]:
-        found = revisit.timeline(root, visit.played)
-        data = None if found is None else pack(found)
-        if data is None or (shown and len(data) > room):
-            continue
-        room -= len(data)
-        middle = "" if visit.middle is None else f", finals p50 {ms(visit.middle)} ms"
-        label = f"{_place(visit)} ({why}{middle})"
-        shown.append(_Shown(f"session-{len(shown)}", visit.played.path, label, data))
-    return shown
-
-
-def _place(visit: Visit) -> str:
-    return f"{visit.arm}, {sides.place(visit.played.round)}, {visit.played.recording}"
-
-
-def _slowest(visited: Sequence[Visit], measure: Measure) -> list[tuple[int, Slow]]:
-    runs = [
-        (one.played.recording, one.slow[measure] if one.played.counts else []) for one in visited
-    ]
-    return slowest.merge(runs, measure, _SLOWEST)
-
-
-def _why(found: Benchmark, visited: Sequence[Visit], shown: Sequence[_Shown]) -> dict[str, Any]:
-    last = found.measured[-1]
-    figures = [
-        (name, value)
-        for name in waterfall.STEPS
-        if isinstance(value := last.figures.get(f"step_{name}"), Distribution)
-    ]
-    bounds = [one.bound_ms for one in visited if one.bound_ms is not None and one.played.counts]
-    off = f"± {max(bounds):.1f} ms at most" if bounds else "whose error its sessions tell"
-    taken = falls.merge(
-        [
-            (
-                one.played.recording,
-                one.falls if one.arm == last.arm.name and one.played.counts else [],
-            )
-            for one in visited
-        ]
-    )
-    ids = {one.path: one.id for one in shown}
-
-    names = [one.played.recording for one in visited]
-
-    def place(number: int) -> tuple[str, str]:
-        visit = visited[number]
-        return _place(visit), ids.get(visit.played.path, "")
-
-    return {
-        "waterfall": parts.waterfall(figures, off, taken, "From all recordings", names),
-        "waterfall_side": _side_title(found, last),
-        "slow": parts.slow_lists(
-            {measure: _slowest(visited, measure) for measure in slowest.MEASURES}, place
-        ),
-        "gone": not visited,
-    }
 
 
 # ------------------------------------------------------------------ provenance

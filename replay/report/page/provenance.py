@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from replay import journal
 from replay.benchmark import Machine
@@ -69,7 +70,9 @@ def repeat(timeline: Timeline) -> str:
         plan = parse_plan(each.text for each in timeline.all(journal.FaultPlanned))
     except FaultSyntaxError:
         return ""
-    return command_line(timeline.header, plan)
+    header = timeline.header
+    bare = structs.replace(header.target, url=redact(header.target.url))
+    return command_line(structs.replace(header, target=bare), plan)
 
 
 def bench_command(arguments: Sequence[str]) -> str:

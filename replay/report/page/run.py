@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from replay import __version__, latency, waterfall
 from replay.catalogue import CATALOGUE
 from replay.charts import course, falls, session, slowest
-from replay.judge import INVARIANTS
 from replay.latency import Latencies
 from replay.reading import Reading, read
 from replay.report.page import cells, parts, plots
-from replay.report.page.cells import Fact, percent, plural
+from replay.report.page import run_facts as facts
+from replay.report.page.cells import percent, plural
 from replay.report.page.fields import Field
 from replay.report.page.provenance import configuration, of_run, options, repeat
 from replay.report.page.render import pack, render
-from replay.report.text import STEPS, ms
 from replay.rundir import Run
 from replay.statistics import RULE
-from replay.summary import FaultEvent, Summary
+from replay.summary import Summary
 
 _SLOWEST = 12
 _ONLY = "session-0"
@@ -36,12 +34,12 @@ def page_of_run(run: Run, summary: Summary) -> bytes:
         **_head(run, summary),
         **_latencies(reading, summary),
         **_why(reading, summary),
-        **_harm(summary),
-        **_rest(summary),
+        **facts.harm(summary, run.timeline.zero),
+        **facts.rest(summary),
         **_origin(run, summary),
         "sessions": [{"id": _ONLY, "label": summary.source.name}],
         "packed": [(_ONLY, pack(shown))],
-        "timeline_note": _timeline_note(run, shown.late * session.TICK_NS / 1e6),
+        "timeline_note": _timeline_note(run, summary.validity.bound_ms),
     }
     return render(
         "run.html.j2", version=__version__, rule=RULE, sections=_sections(values), **values
@@ -73,48 +71,23 @@ def _head(run: Run, summary: Summary) -> dict[str, Any]:
     return {
         "verdict": summary.verdict,
         "reasons": summary.reasons,
+        "fine": _fine(summary),
         "validity": summary.validity,
         "name": summary.source.name,
         "target": target.kind + (f", {target.region}" if target.region else ""),
-        "when": _moment(run.timeline.header.created_at),
-        "tiles": list(_tiles(summary)),
+        "when": facts.moment(run.timeline.header.created_at),
+        "tiles": list(facts.tiles(summary)),
     }
 
 
-def _moment(stamp: str) -> str:
-    """An ISO time as people read it."""
-    return f"{stamp[:10]} {stamp[11:16]} UTC"
-
-
-def _tiles(summary: Summary) -> Iterator[Fact]:
-    plan = summary.latency.from_plan
-    for name, title in (
-        ("word_first", "word first shown, p50"),
-        ("word_final", "word final, p50"),
-        ("final", "final after the end of speech, p50"),
-        ("partial_lag", "partial lag, p50"),
-    ):
-        dist = getattr(plan, name)
-        if dist.n:
-            found = cells.statistic(dist, "p50")
-            unit = "" if found.kind == "need" else " ms"
-            yield Fact(title, found.text + unit, cells.short(dist, ("p95",)))
-    audio, said = summary.audio, summary.transcript
-    if audio.lost_bytes is None:
-        yield Fact("audio lost", "not known", "no recording to compare with", "doubt")
-    else:
-        kind = "bad" if audio.lost_bytes else ""
-        note = f"{audio.repeated_bytes:,} recorded twice" if audio.repeated_bytes else ""
-        yield Fact("audio lost, bytes", f"{audio.lost_bytes:,}", note, kind)
-    if said.wer is not None:
-        yield Fact("word error rate", percent(said.wer), plural(said.reference_words or 0, "word"))
-    if summary.stability.unstable_partial_word_ratio is not None:
-        erasure = f"erasure {summary.stability.erasure:g}"
-        back = percent(summary.stability.unstable_partial_word_ratio)
-        yield Fact("words taken back", back, erasure)
-    if summary.outages or summary.faults.fired:
-        fired = f"{summary.faults.fired} faults of {summary.faults.asked} fired"
-        yield Fact("outages", str(len(summary.outages)), fired)
+def _fine(summary: Summary) -> str:
+    """What a pass says, and nothing beyond it."""
+    if summary.audio.lost_bytes is None:
+        return (
+            "The session came to its end, and its result is there; there was no recording to "
+            "compare the audio with."
+        )
+    return "Nothing was lost, the session came to its end, and its result is there."
 
 
 # ------------------------------------------------------------------ latency
@@ -199,154 +172,14 @@ def _timeline_note(run: Run, late_ms: float) -> str:
     return text
 
 
-# ------------------------------------------------------------------ outages and faults
-
-
-def _harm(summary: Summary) -> dict[str, Any]:
-    return {
-        "outage_steps": list(STEPS.values()),
-        "outages": [
-            {
-                "connection": each.connection,
-                "why": each.fault or each.cause,
-                "steps": [ms(getattr(each, step)) for step in STEPS],
-                "resent": f"{each.resent_bytes:,} bytes",
-            }
-            for each in summary.outages
-        ],
-        "faults": [],
-        "faults_caption": _faults_caption(summary),
-    }
-
-
-def _faults_caption(summary: Summary) -> str:
-    faults = summary.faults
-    text = f"{faults.fired} faults fired of {faults.asked} asked for."
-    if len(faults.events) > _FAULTS:
-        text += f" The first {_FAULTS} of them."
-    return text
-
-
-def _faults(summary: Summary, zero: int) -> list[dict[str, Any]]:
-    found = [_fault(each, zero / 1e6) for each in summary.faults.events[:_FAULTS]]
-    missed = {"at": None, "lasted": "", "connection": "", "place": ""}
-    return [*found, *({"text": text, **missed} for text in summary.faults.missed)]
-
-
-def _fault(each: FaultEvent, zero_ms: float) -> dict[str, Any]:
-    lasted = "" if each.until_ms is None else f"{ms(each.until_ms - each.t_ms)} ms"
-    return {
-        "text": each.fault,
-        "at": round(each.t_ms - zero_ms, 1),
-        "lasted": lasted,
-        "connection": each.connection or "all",
-        "place": ", ".join(f"{name} {value}" for name, value in each.at.items()),
-    }
-
-
-# ------------------------------------------------------------------ everything else
-
-
-def _rest(summary: Summary) -> dict[str, Any]:
-    found = summary.network
-    rows = [
-        cells.row(CATALOGUE[name].title, getattr(found, name), estimated=name != _NETWORK[0])
-        for name in _NETWORK
-        if getattr(found, name).n
-    ]
-    caption = "Network, ms. All but the round trip is an estimate from the service's own stamps, "
-    caption += parts.off_by(found.bound_ms)
-    return {
-        "stability": list(_stability(summary)),
-        "network": rows,
-        "network_caption": caption,
-        **_judged(summary),
-        "score": _score(summary),
-        "transcript": summary.transcript.text,
-    }
-
-
-def _stability(summary: Summary) -> Iterator[Fact]:
-    stable, late = summary.stability, summary.latency
-    yield Fact(
-        "words taken back",
-        percent(stable.unstable_partial_word_ratio),
-        f"with case and punctuation {percent(stable.raw.unstable_partial_word_ratio)}",
-    )
-    yield Fact(
-        "erasure", _number(stable.erasure), "words erased to write the next version, per final word"
-    )
-    yield Fact("partials that revise", percent(stable.revised_partials))
-    grid = summary.cadence.grid_ms
-    on = "come freely" if grid is None else f"come on a grid of {grid:g} ms"
-    gaps = cells.short(summary.cadence.gaps_ms)
-    yield Fact("partials", f"{summary.cadence.partials:,}, {on}", f"between them {gaps}")
-    yield Fact(
-        "first text", _ms(late.first_text_ms), "from the beginning, leading silence included"
-    )
-    yield Fact("end of session, from the stop", _ms(late.end_of_session_ms))
-    took = late.connect
-    steps = [
-        f"{name} {ms(value)}"
-        for name in took.__struct_fields__
-        if (value := getattr(took, name)) is not None
-    ]
-    yield Fact("connecting, ms", ", ".join(steps) or cells.NONE)
-    if found := summary.network:
-        skew = "" if found.skew_ppm is None else f"runs {found.skew_ppm:+g} ppm"
-        yield Fact("the service's clock", _ms(found.offset_ms), f"ahead of ours; {skew}")
-    audio = summary.audio
-    yield Fact("audio sent, acknowledged, bytes", f"{audio.sent_bytes:,}, {audio.acked_bytes:,}")
-    if late.callback is not None:
-        behind = cells.short(late.callback.behind)
-        yield Fact("callbacks", f"{late.callback.count:,}", f"behind the websocket {behind}")
-
-
-def _judged(summary: Summary) -> dict[str, Any]:
-    """Every invariant with what came of it, what did not hold first."""
-    kinds = {"not applicable": "na"}
-    order = ("fail", "unknown", "pass", "not applicable")
-    states = [(summary.invariants[each.id], each) for each in INVARIANTS]
-    states.sort(key=lambda pair: order.index(pair[0]))
-    found = {state: [each.id for had, each in states if had == state] for state in order}
-    return {
-        "findings": summary.findings,
-        "broken": bool(found["fail"]),
-        "invariants_summary": "; ".join(
-            f"{state}: {' '.join(ids)}" for state, ids in found.items() if ids
-        ),
-        "invariants": [
-            {"id": each.id, "state": state, "kind": kinds.get(state, state), "says": each.says}
-            for state, each in states
-        ],
-    }
-
-
-def _score(summary: Summary) -> str:
-    found = summary.transcript
-    text = f"{plural(found.words, 'word')} in {plural(found.finals, 'final')}"
-    if found.wer is None:
-        return text + "; there is no reference to compare with."
-    return (
-        f"{text}; against the reference {percent(found.wer)} wrong: {found.lost} lost, "
-        f"{found.changed} changed, {found.duplicated} said twice."
-    )
+# ------------------------------------------------------------------ provenance
 
 
 def _origin(run: Run, summary: Summary) -> dict[str, Any]:
     header = run.timeline.header
     return {
-        "faults": _faults(summary, run.timeline.zero),
         "provenance": list(of_run(header, summary)),
         "repeat": repeat(run.timeline),
         "config": configuration(header.config),
         "options": options(header.options),
     }
-
-
-def _ms(value: float | None) -> str:
-    return cells.NONE if value is None else f"{ms(value)} ms"
-
-
-def _number(value: float | None) -> str:
-    return cells.NONE if value is None else f"{value:g}"

@@ -31,6 +31,11 @@ class Table:
     rows: list[Row]
 
 
+def title(found: Benchmark, each: Measured) -> str:
+    """Of a side where there are two, else ""."""
+    return f"{each.arm.name}: {each.arm.label}" if len(found.measured) > 1 else ""
+
+
 def tables(measured: Sequence[Measured]) -> list[Table]:
     """Every distribution, by group; of two sides under each other."""
     found = [Table(caption, list(_rows(measured, group))) for group, caption in TABLES.items()]
