@@ -76,7 +76,7 @@ def test_a_corpus_is_measured_and_compared(place: Path) -> None:
     assert same.returncode in (0, 3)
     changes = [line for line in same.stdout.splitlines() if line.startswith("change ")]
     assert all(" change=0 " in line for line in changes)
-    assert len(changes) == 7
+    assert len(changes) == 8
 
 
 def test_an_interrupted_benchmark_goes_on(place: Path) -> None:

@@ -23,11 +23,13 @@ from replay import rundir
 from replay.bench.assess import assess
 from replay.bench.sides import load_side
 from replay.bench.store import Store
+from replay.charts.forest import forest
 from replay.compare import compare
 from replay.conditions import parse_condition
 from replay.report.bench_files import render_files
 from replay.report.page import page_of_benchmark, page_of_comparison
 from replay.report.page.axes import Axis, clock, close, level, linear, logarithmic
+from replay.report.page.bars import intervals
 from replay.report.page.cells import short, statistic
 from replay.report.page.fields import dots
 from replay.report.page.provenance import bench_command
@@ -307,6 +309,31 @@ def test_two_runs_compared(tmp_path: Path) -> None:
     found = compare(sides[0].side, sides[1].side)
     text = text_of(page_of_comparison(found, *sides).decode())
     assert text.count("has no rounds to tell it from noise") == 2
+
+
+def test_a_change_far_off_does_not_squeeze_the_others(tmp_path: Path) -> None:
+    """Where one measure moved a hundred times as much it runs off the axis, and says so."""
+    found, _ = compared(tmp_path)
+    assert found.comparison is not None
+    rows = forest(found.comparison)
+    (usual,) = intervals("", rows.deciding)
+    assert [each.off for each in usual.rows] == ["", ""]
+    far = rows.deciding[0]
+    far.change.change, far.change.low, far.change.high = 9000.0, 8990.0, 9010.0
+    (squeezed,) = intervals("", [*rows.deciding, rows.deciding[1], rows.deciding[1]])
+    assert [each.off for each in squeezed.rows] == ["high", "", "", ""]
+    assert squeezed.rows[1].high - squeezed.rows[1].low == pytest.approx(
+        usual.rows[1].high - usual.rows[1].low, rel=0.5
+    )
+
+
+def test_the_check_finds_what_is_planted() -> None:
+    """Planted: whatever would make a browser ask for something is found."""
+    planted = (
+        '<img src="https://a/b.png"><link href=//c/d.css><style>x { background: url(e.png) }'
+        "</style><form action='f'>"
+    )
+    assert links(planted) == {"https://a/b.png", "//c/d.css", "e.png", "f"}
 
 
 # ------------------------------------------------------------------ axes and cells

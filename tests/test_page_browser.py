@@ -304,7 +304,7 @@ async def test_every_version_of_an_utterance(browser: str, files: dict[str, Path
         await view(made)
         text = await made.value("document.querySelector('.details').innerText")
         assert "Utterance 1 of 1, 0:00.60 to 0:04.70" in text
-        assert "6 partials, final 400 ms after its end; 1 word was taken back" in text
+        assert "6 partials, final 400 ms after its end by its own times; 1 word was taken back" in text
         assert await made.value("document.querySelector('.details del').innerText") == "cold"
         assert await made.value("document.querySelectorAll('.details tbody tr').length") == 7
         await press(made, "Escape")

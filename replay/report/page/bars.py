@@ -113,8 +113,12 @@ def _segments(axis: Axis, took: Sequence[float | None]) -> list[Segment]:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One change on its axis, 0 to 1. `noise`: the inner part of it; `least`, `detectable`: pairs
-    of places around zero; `off`: it runs off the axis: "", "low", "high"."""
+    """One change on its axis, 0 to 1.
+
+    noise: the inner part of the interval. least: around zero, what is too little to matter.
+    detectable: on both sides of zero, as far as the axis goes. off: where the change runs off the
+    axis: "", "low", "high".
+    """
 
     label: str
     name: str
@@ -125,7 +129,7 @@ class Interval:
     high: float
     noise: tuple[float, float]
     least: tuple[float, float]
-    detectable: tuple[float, float]
+    detectable: list[float]
     limits: list[float]
     off: str
     base: str
@@ -199,7 +203,9 @@ def _interval(row: charts.Row, axis: Axis) -> Interval:
         high=_held(axis.at(change.high)),
         noise=around(change.noise, change.change),
         least=around(row.least),
-        detectable=around(change.detectable),
+        detectable=[
+            axis.at(each) for each in (-change.detectable, change.detectable) if axis.inside(each)
+        ],
         limits=[axis.at(each) for each in row.limits if axis.inside(each)],
         off=off,
         base=_value(change, change.base),

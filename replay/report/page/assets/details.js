@@ -29,7 +29,7 @@ function describe(panel, session, number) {
   const last = versions[versions.length - 1];
   const taken = versions.reduce((sum, version) => sum + version.words.filter((word) => word.back).length, 0);
   panel.append(element("h3", `Utterance ${number + 1} of ${session.utterances.length}${channel}, ${clock(last.start, 2)} to ${clock(last.end, 2)}`));
-  const told = `${versions.length - (utterance.final ? 1 : 0)} partials, ${utterance.final ? `final ${milliseconds(last.t - last.end)} after its end` : "no final"}; ${taken ? `${taken} ${taken === 1 ? "word was" : "words were"} taken back, struck through below` : "nothing was taken back"}. New words stand out.`;
+  const told = `${versions.length - (utterance.final ? 1 : 0)} partials, ${utterance.final ? `final ${milliseconds(last.t - last.end)} after its end by its own times` : "no final"}; ${taken ? `${taken} ${taken === 1 ? "word was" : "words were"} taken back, struck through below` : "nothing was taken back"}. New words stand out.`;
   panel.append(element("p", told, "dim"));
   const scroll = element("div", "", "scroll");
   const table = element("table");

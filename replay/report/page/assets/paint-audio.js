@@ -14,7 +14,7 @@ Object.assign(Painter.prototype, {
       const text = clock(t, digits);
       const half = this.ctx.measureText(text).width / 2;
       this.ctx.fillStyle = this.colours.dim;
-      this.ctx.fillText(text, Math.min(Math.max(x - half, 2), this.width - 2 * half - 2), row.top + 7);
+      this.ctx.fillText(text, Math.min(Math.max(x - half, 2), this.width - 2 * half - 2), row.top + 9);
     }
     this.rect(0, row.top + row.height, this.width, 1, this.colours.line);
   },
