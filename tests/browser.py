@@ -185,12 +185,19 @@ class Tab:
 
     async def narrow(self, width: int) -> None:
         """Look at it on a telephone of that width."""
+        await self._window(width, 740, mobile=True)
+
+    async def wide(self) -> None:
+        """Look at it on a desk."""
+        await self._window(1200, 900, mobile=False)
+
+    async def _window(self, width: int, height: int, *, mobile: bool) -> None:
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=740,
+            height=height,
             deviceScaleFactor=1,
-            mobile=True,
+            mobile=mobile,
         )
 
 

@@ -37,6 +37,7 @@ FLOORS = {
     **dict.fromkeys(
         ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
     ),
+    **dict.fromkeys(("outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     **dict.fromkeys(("machine", "rundir"), 2),

@@ -19,6 +19,7 @@ from replay.audio import AudioFormat, wav_header
 from replay.bench.assess import assess
 from replay.bench.store import Store
 from replay.cli import root
+from replay.compare.comparison import ACCURACY, GATED, STABILITY
 
 REPLAY = [sys.executable, "-m", "replay"]
 WORDS = [
@@ -26,7 +27,12 @@ WORDS = [
     {"word": "old", "start": 0.6, "end": 0.8},
     {"word": "day", "start": 0.9, "end": 1.2},
 ]
-QUICK = ("--runs", "2", "--warmup", "0", "--concurrency", "2", "--script", "corpus/one.words.json")
+QUICK = (
+    *("--runs", "2", "--warmup", "0", "--concurrency", "2"),
+    *("--script", "corpus/one.words.json", "--sandbox-option=--latency=partial=400ms,final=400ms"),
+)
+#: A pass, or on a machine that is too busy to measure anything, unknown. Never a failure.
+FINE = (0, 3)
 
 
 @pytest.fixture
@@ -61,13 +67,17 @@ def said(error: Exception | None) -> str:
 def test_a_corpus_is_measured_and_compared(place: Path) -> None:
     """Every session is told, the figures stand in the file, and nothing is left running."""
     done = replay("bench", "corpus", *QUICK, "--name", "main", cwd=place)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    assert done.stdout.count(" one.wav ") == done.stdout.count(" two.wav ") == 2
-    assert "verdict: pass\n" in done.stdout
-    assert "quantiles: nearest-rank\n" in done.stdout
+    assert done.returncode in FINE, done.stdout + done.stderr
+    assert done.stderr == ""
     found = benchmark.decode((place / "bench/main/bench.json").read_bytes())
-    assert found.measured[0].figures["word_final"].n == 2 * 2 * 3
-    assert found.measured[0].figures["wer"] == 0
+    (measured,) = found.measured
+    for name in ("one.wav", "two.wav"):
+        assert done.stdout.count(f"  {name}  ") == sum(p.recording == name for p in measured.plays)
+    assert f"verdict: {found.verdict}\n" in done.stdout
+    assert "quantiles: nearest-rank\n" in done.stdout
+    counted = [play for play in measured.plays if play.counts]
+    assert measured.figures["word_final"].n == 3 * len(counted)
+    assert measured.figures["wer"] == 0
     finished = replay("bench", "corpus", *QUICK, "--name", "main", cwd=place)
     assert finished.returncode == 2
     assert finished.stderr.startswith("replay: bench/main: is finished: give another --name")
@@ -76,7 +86,7 @@ def test_a_corpus_is_measured_and_compared(place: Path) -> None:
     assert same.returncode in (0, 3)
     changes = [line for line in same.stdout.splitlines() if line.startswith("change ")]
     assert all(" change=0 " in line for line in changes)
-    assert len(changes) == 8
+    assert len(changes) == len((*GATED, *STABILITY, *ACCURACY))
 
 
 def test_an_interrupted_benchmark_goes_on(place: Path) -> None:
@@ -104,9 +114,10 @@ def test_an_interrupted_benchmark_goes_on(place: Path) -> None:
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
     done = replay("bench", "--resume", "../bench/main", "--json", cwd=elsewhere)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in FINE, done.stderr
     found = benchmark.decode(done.stdout.encode())
-    assert (found.left, len(found.measured[0].plays), found.verdict) == (0, 4, "pass")
+    plays = {(play.round, play.recording) for play in found.measured[0].plays}
+    assert (found.left, len(plays)) == (0, 4)
     assert (place / "bench/main/plays.jsonl").read_bytes().splitlines()[: len(kept)] == kept
 
 

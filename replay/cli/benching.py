@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from replay.report.bench_files import render_files
 from replay.report.bench_progress import make_progress
 from replay.take import RunOptions
 from replay.target import Target
+from replay.wire.http import redact
 
 _EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 #: What of a run's options a benchmark has no options for.
@@ -227,14 +228,23 @@ def _sides(options: dict[str, Any]) -> dict[str, RunOptions]:
 
 def _arm(name: str, side: RunOptions, options: dict[str, Any]) -> Arm:
     target = side.target
-    label = target.url if target.kind == "url" else target.kind
+    url = redact(target.url) if target.url else ""
+    label = url if target.kind == "url" else target.kind
     if name == "B" and options["versus_config"] is not None:
         label += f", {options['versus_config'].name}"
     return Arm(
         name=name,
         label=label,
-        target=target.url or target.kind,
-        config=dict(side.config),
+        target=url or target.kind,
+        config=_public(side.config),
         sandbox=list(target.sandbox),
         faults=list(side.plan.texts),
     )
+
+
+def _public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as it may be shown: whoever takes callbacks may be known by a secret URL."""
+    posted = config.get("callback_config")
+    if not isinstance(posted, dict) or not isinstance(posted.get("url"), str):
+        return dict(config)
+    return {**config, "callback_config": {**posted, "url": redact(posted["url"])}}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from replay import benchmark
 from replay.benchmark import Benchmark
+from replay.report import junit, markdown, openmetrics, smaller_is_better
 from replay.report.page import page_of_benchmark
 
 
@@ -19,4 +20,8 @@ def render_files(found: Benchmark, root: Path, base: Benchmark | None = None) ->
     return {
         "bench.json": benchmark.encode(found),
         "report.html": page_of_benchmark(root, found, base),
+        "report.md": markdown.render([found]),
+        "junit.xml": junit.render([found]),
+        "metrics.txt": openmetrics.render([found]),
+        "benchmark.json": smaller_is_better.render([found]),
     }

@@ -14,7 +14,8 @@ from replay.checks import Checked
 from replay.compare import Comparison
 from replay.compare.changes import Change
 from replay.report.fitting import Facts, Figures
-from replay.report.text import VERDICT_STYLES, figure_line, ms, number
+from replay.report.numbers import cell, count, figure_line, fine, number, of_change, rule
+from replay.report.text import VERDICT_STYLES
 from replay.statistics import Distribution
 
 _COMPARED = {
@@ -24,8 +25,8 @@ _COMPARED = {
     "inconclusive": "bold yellow",
 }
 _CHECKED = {"pass": "green", "fail": "bold red", "unknown": "yellow"}
-#: Groups of figures with a table of their own; the others are facts.
-_TABLES = {
+#: Groups of figures that are distributions; all others are facts.
+GROUPS = {
     "latency": "latency, ms from the plan",
     "waterfall": "a final word's time, ms",
     "network": "network, ms",
@@ -106,6 +107,18 @@ def _checked_line(each: Checked) -> str:
     return f"condition {each.state}: {each.text}" + (f" ({each.why})" if each.why else "")
 
 
+def extent(found: Benchmark) -> str:
+    """How much was played."""
+    text = f"{_many(len(found.recordings), 'recording')} × {_many(found.runs, 'round')}"
+    if found.warmup:
+        text += f", {_many(found.warmup, 'warm-up round')} discarded"
+    return text
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _counted(each: Measured) -> int:
     return sum(play.counts for play in each.plays)
 
@@ -130,8 +143,7 @@ def _head(found: Benchmark) -> RenderableType:
         (f" {found.verdict.upper()} ", f"reverse {VERDICT_STYLES[found.verdict]}"),
         " ",
         (found.name, "bold"),
-        f"  {len(found.recordings)} recordings × {found.runs} rounds"
-        f" after {found.warmup} of warm-up  measurement ",
+        f"  {extent(found)}  measurement ",
         (found.validity.verdict, VERDICT_STYLES[found.validity.verdict]),
     )
     reasons = [Text(f"   {reason}", VERDICT_STYLES[found.verdict]) for reason in found.reasons]
@@ -147,7 +159,23 @@ def _head(found: Benchmark) -> RenderableType:
 def _side(each: Measured, *, alone: bool) -> Iterator[RenderableType]:
     if not alone:
         yield Text.assemble((f" {each.arm.name} ", "reverse"), f" {each.arm.label}")
-    for group, title in _TABLES.items():
+    first, *others = grouped(each) or [("", [])]
+    table = Figures(first[0], ("n", "p50", "p90", "p95", "p99", "max"), ("p90", "p99", "p95"))
+    for title, rows in (first, *others):
+        if title != table.title:
+            table.head(title)
+        for figure, dist in rows:
+            table.add(figure.title, count(dist), *(cell(dist, q) for q in table.columns[1:]))
+    if table.rows:
+        shown = [dist for _, rows in (first, *others) for _, dist in rows]
+        yield from (table, Text(f" {rule(shown)}", "dim"), "")
+    yield _facts(each)
+
+
+def grouped(each: Measured) -> list[tuple[str, list[tuple[Figure, Distribution]]]]:
+    """The distributions of a side that have values, by group, under its title."""
+    found = []
+    for group, title in GROUPS.items():
         rows = [
             (figure, value)
             for figure in CATALOGUE.values()
@@ -156,29 +184,28 @@ def _side(each: Measured, *, alone: bool) -> Iterator[RenderableType]:
             and value.n
         ]
         if rows:
-            yield _table(title, rows)
-    yield _facts(each)
-
-
-def _table(title: str, rows: list[tuple[Figure, Distribution]]) -> Figures:
-    table = Figures(title, ("n", "p50", "p90", "p95", "p99", "max"), ("p90", "p99", "p95"))
-    for figure, dist in rows:
-        count = f"{dist.n} ({dist.censored} never)" if dist.censored else str(dist.n)
-        table.add(figure.title, count, *(ms(getattr(dist, q)) for q in table.columns[1:]))
-    return table
+            found.append((title, rows))
+    return found
 
 
 def _facts(each: Measured) -> Facts:
     facts = Facts()
-    facts.add("sessions", f"{_counted(each)} of {len(each.plays)} count")
+    for label, value in sentences(each):
+        facts.add(label, value)
+    return facts
+
+
+def sentences(each: Measured) -> Iterator[tuple[str, str]]:
+    """What else there is to say of a side: a label, and what it is."""
+    yield "sessions", f"{_counted(each)} of {len(each.plays)} count"
     for figure in CATALOGUE.values():
         value = each.figures.get(figure.name)
         if isinstance(value, int | float) and (value or figure.unit == "ratio"):
-            facts.add(figure.title, f"{value:.2%}" if figure.unit == "ratio" else f"{value:,}")
+            yield figure.title, f"{value:.2%}" if figure.unit == "ratio" else f"{value:,}"
     late = each.figures.get("lateness")
     if isinstance(late, Distribution) and late.n:
-        facts.add("own lateness", f"p50 {ms(late.p50)}, p99 {ms(late.p99)}, max {ms(late.max)} ms")
-    return facts
+        figures = f"p50 {fine(late.p50)}, p99 {fine(late.p99)}, max {fine(late.max)} ms"
+        yield "own lateness", figures
 
 
 def _checked(each: Checked) -> Text:
@@ -225,16 +252,10 @@ def _changes(title: str, changes: list[Change]) -> Figures:
         moved = (each.change, each.low, each.high)
         table.add(
             name,
-            *(_value(each, value) for value in values),
-            *(_value(each, value, "+") for value in moved),
-            _value(each, each.detectable),
+            *(of_change(each, value) for value in values),
+            *(of_change(each, value, "+") for value in moved),
+            of_change(each, each.detectable),
             str(each.pairs),
             each.verdict,
         )
     return table
-
-
-def _value(each: Change, value: float, sign: str = "") -> str:
-    if each.unit == "ratio":
-        return f"{value:{sign}.1%}"
-    return f"{value:{sign},.1f}" if abs(value) < 100 else f"{value:{sign},.0f}"

@@ -10,9 +10,9 @@ from replay.charts import forest as charts
 from replay.charts.falls import Fall
 from replay.charts.recordings import Difference
 from replay.compare.changes import Change
+from replay.report.numbers import ms
 from replay.report.page.axes import Axis, Tick, clock, linear
 from replay.report.page.cells import plural
-from replay.report.text import ms
 from replay.statistics import Distribution
 from replay.summary import Summary
 from replay.waterfall import STEPS

@@ -24,7 +24,7 @@ from replay.report.page.fields import Field
 from replay.report.page.provenance import bench_command, configuration, of_machine
 from replay.report.page.render import render
 from replay.report.page.versus import Versus, groups, versus
-from replay.report.text import STEPS
+from replay.report.sentences import STEPS
 from replay.statistics import Distribution, Floats, Series
 from replay.wire.http import redact
 

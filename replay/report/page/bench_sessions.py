@@ -15,9 +15,9 @@ from replay.bench.revisit import Visit
 from replay.benchmark import Benchmark
 from replay.charts import falls, slowest
 from replay.charts.slowest import Measure, Slow
+from replay.report.numbers import ms
 from replay.report.page import parts, sides
 from replay.report.page.render import pack
-from replay.report.text import ms
 from replay.statistics import Distribution
 
 _SLOWEST = 12

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from replay.report.text import ms
+from replay.report.numbers import NONE, ms
 from replay.statistics import Distribution
 
 STATISTICS = ("min", "p50", "p90", "p95", "p99", "max")
-NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from replay.charts import slowest as charts
 from replay.charts.curves import curve
 from replay.charts.falls import Fall
 from replay.charts.slowest import Slow
+from replay.report.numbers import NONE, ms
 from replay.report.page import bars, cells, plots
-from replay.report.text import ms
 from replay.statistics import Distribution, Series
 
 #: In the order in which they are looked at; as in `latency.Latencies`.
@@ -186,4 +186,4 @@ def _slow(each: Slow, run: str, session: str) -> SlowRow:
 
 
 def _ms(value: float | None) -> str:
-    return cells.NONE if value is None else f"{ms(value)} ms"
+    return NONE if value is None else f"{ms(value)} ms"

@@ -11,11 +11,11 @@ import numpy as np
 from replay.charts.course import Course, Round
 from replay.charts.curves import Curve
 from replay.charts.shades import Shade
+from replay.report.numbers import ms
 from replay.report.page import cells, fields
 from replay.report.page.axes import Axis, Tick, close, level, linear, logarithmic
 from replay.report.page.cells import Row
 from replay.report.page.fields import Band, Dot, Field, Label, Path
-from replay.report.text import ms
 from replay.statistics import QUANTILES, Floats
 
 _CURVES, _COURSE, _ROUNDS = 230, 240, 200

@@ -14,8 +14,8 @@ from replay.benchmark import Machine
 from replay.errors import FaultSyntaxError
 from replay.faults import parse_plan
 from replay.repeating import command_line
-from replay.report.page.cells import NONE, Fact, percent
-from replay.report.text import ms
+from replay.report.numbers import NONE, ms
+from replay.report.page.cells import Fact, percent
 from replay.summary import Summary
 from replay.timeline import Timeline
 from replay.wire.http import redact

@@ -7,9 +7,10 @@ from typing import Any
 
 from replay.catalogue import CATALOGUE
 from replay.judge import INVARIANTS
+from replay.report.numbers import NONE, ms
 from replay.report.page import cells, parts
 from replay.report.page.cells import Fact, percent, plural
-from replay.report.text import STEPS, ms
+from replay.report.sentences import STEPS
 from replay.summary import FaultEvent, Summary
 
 _FAULTS = 60
@@ -147,7 +148,7 @@ def _stability(summary: Summary) -> Iterator[Fact]:
         for name in took.__struct_fields__
         if (value := getattr(took, name)) is not None
     ]
-    yield Fact("connecting, ms", ", ".join(steps) or cells.NONE)
+    yield Fact("connecting, ms", ", ".join(steps) or NONE)
     if found := summary.network:
         skew = "" if found.skew_ppm is None else f"runs {found.skew_ppm:+g} ppm"
         yield Fact("the service's clock", _ms(found.offset_ms), f"ahead of ours; {skew}")
@@ -190,8 +191,8 @@ def _score(summary: Summary) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return cells.NONE if value is None else f"{ms(value)} ms"
+    return NONE if value is None else f"{ms(value)} ms"
 
 
 def _number(value: float | None) -> str:
-    return cells.NONE if value is None else f"{value:g}"
+    return NONE if value is None else f"{value:g}"

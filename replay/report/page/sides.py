@@ -10,10 +10,11 @@ from replay.benchmark import Benchmark, Measured, Played
 from replay.catalogue import CATALOGUE
 from replay.charts import recordings as charts
 from replay.recoveries import Recovery
+from replay.report.numbers import ms
 from replay.report.page import cells
 from replay.report.page.axes import level
 from replay.report.page.cells import Cell, Fact, Row, percent
-from replay.report.text import STEPS, ms
+from replay.report.sentences import STEPS
 from replay.statistics import Distribution
 
 TABLES = {

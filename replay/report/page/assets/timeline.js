@@ -37,12 +37,14 @@ class Timeline {
     for (const [name, act] of Object.entries(does)) part(`button.${name}`).addEventListener("click", act);
   }
 
+  // Of several that were asked for while one was being unpacked, the last is shown.
   async open(id) {
+    this.wanted = id;
+    this.which.value = id;
     if (!this.sessions.has(id)) this.sessions.set(id, unpack(id));
     const session = await this.sessions.get(id);
-    if (this.session === session) return;
+    if (this.wanted !== id || this.session === session) return;
     this.session = session;
-    this.which.value = id;
     this.box.hidden = false;
     this.painter = new Painter(this.rows, session);
     this.whole = new Painter(this.strip, session);
