@@ -339,8 +339,8 @@ def test_the_check_finds_what_is_planted() -> None:
 # ------------------------------------------------------------------ axes and cells
 
 
-@given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
-def test_axes_hold_what_they_are_for(low: float, size: float) -> None:
+@given(st.integers(-1_000_000, 1_000_000), st.integers(0, 1_000_000))
+def test_axes_hold_what_they_are_for(low: int, size: int) -> None:
     """Whatever the values, they lie on the axis, and there are a few ticks in order on it."""
     high = low + size
     for axis in (linear(low, high), close(low, high), level([low, high])):
