@@ -46,7 +46,7 @@ class Validity(Struct, kw_only=True):
 
 def judge(timeline: Timeline, latency: Latency, cadence: Cadence) -> Validity:
     """Weigh everything that the journal knows about the instrument itself."""
-    bound = _bound(latency)
+    bound = bound_ms(latency)
     invalid = [*_pace(timeline, bound), *_stalled(timeline), *_silence(timeline, latency)]
     suspect = [
         *_speed(timeline),
@@ -64,7 +64,8 @@ def judge(timeline: Timeline, latency: Latency, cadence: Cadence) -> Validity:
     )
 
 
-def _bound(latency: Latency) -> float:
+def bound_ms(latency: Latency) -> float:
+    """The own lateness that a run with these latencies can bear."""
     plan = latency.from_plan
     claims = (plan.first_partial, plan.partial_lag, plan.word_first, plan.word_final, plan.final)
     medians = [claim.p50 for claim in claims if claim.p50 is not None]

@@ -21,7 +21,7 @@ ROOT = Path(replay.__file__).parent
 #: Each module or package, and its floor. A new one must be given its place here.
 FLOORS = {
     # Ground: formats, the protocol's words, the journal's lines.
-    **dict.fromkeys(("errors", "audio", "units", "journal", "wire"), 0),
+    **dict.fromkeys(("errors", "audio", "pcm", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
     **dict.fromkeys(("counter", "ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(
@@ -33,8 +33,9 @@ FLOORS = {
     ),
     **dict.fromkeys(("normalising", "transcript", "utterances", "validity", "words"), 1),
     **dict.fromkeys(("cadence", "connect", "ends", "lags", "network", "reading", "waterfall"), 1),
+    "samples": 1,
     **dict.fromkeys(
-        ("benchmark", "catalogue", "checks", "compare", "conditions", "figures", "samples"), 1
+        ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
     ),
     **dict.fromkeys(("outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.

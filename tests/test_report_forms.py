@@ -348,8 +348,10 @@ def test_only_known_figures_are_entries(values: list[float], never: list[float])
 
 def test_a_benchmark_leaves_all_of_them(benchmark: Benchmark, tmp_path: Path) -> None:
     """Each under its name, and none of them empty."""
-    files = render_files(benchmark)
-    assert {"bench.json", "report.md", "junit.xml", "metrics.txt", "benchmark.json"} <= set(files)
+    files = render_files(benchmark, tmp_path)
+    assert set(files) == {
+        *("bench.json", "report.html", "report.md", "junit.xml", "metrics.txt", "benchmark.json"),
+    }
     assert all(files.values())
 
 

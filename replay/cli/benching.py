@@ -80,7 +80,8 @@ def bench(context: click.Context, options: dict[str, Any], *, as_json: bool) -> 
         label = str(options["baseline"])
         found.comparison = assess.compare_with(found, baseline, conditions, label)
         assess.judge(found)
-    store.write(render_files(found))
+    with console.status("writing …") if console.is_terminal else nullcontext():
+        store.write(render_files(found, store.path, baseline))
     bench_text.show(found, console)
     console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
     if as_json:

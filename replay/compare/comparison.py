@@ -193,14 +193,15 @@ def _together(
             "" if figure in known.counts else statistic,
             found,
             limits,
-            scale or _scale(figure),
+            scale or scale_of(figure),
             known.unpaired(figure),
         )
         for (figure, statistic), found in estimates.items()
     ]
 
 
-def _scale(figure: str) -> Scale:
+def scale_of(figure: str) -> Scale:
+    """What matters of a measure."""
     return ERRORS if figure in ACCURACY else RATIOS if figure in STABILITY else TIMES
 
 
