@@ -16,8 +16,11 @@ from replay.conditions import parse_condition
 from replay.errors import ConditionError, UsageError
 
 
-def measured_again(path: Path, tell: Callable[[int, int], None] | None = None) -> Benchmark:
-    """Every figure, verdict and comparison of the benchmark in this directory, made anew.
+def measured_again(
+    path: Path, tell: Callable[[int, int], None] | None = None
+) -> tuple[Benchmark, Benchmark | None]:
+    """Every figure, verdict and comparison of the benchmark in this directory, made anew; and the
+    baseline that it was compared with.
 
     What cannot be made again, as when its baseline is gone, is left out: then it is no pass.
 
@@ -38,6 +41,7 @@ def measured_again(path: Path, tell: Callable[[int, int], None] | None = None) -
         conditions, assertions = [], []
         missing.append(f"what it was asked for cannot be read by this version: {error}")
     found = assess.assess(store, assertions=assertions, conditions=conditions, tell=tell)
+    base = None
     if asked["baseline"] is not None:
         try:
             base = load_result(Path(store.plan.directory) / asked["baseline"])
@@ -50,4 +54,4 @@ def measured_again(path: Path, tell: Callable[[int, int], None] | None = None) -
     if missing:
         found.reasons += missing
         found.verdict = "unknown" if found.verdict == "pass" else found.verdict
-    return found
+    return found, base

@@ -48,10 +48,12 @@ class _Played:
 
 @dataclass(frozen=True, slots=True)
 class _Benched:
-    """A benchmark. `path`: its directory; None of a `bench.json` that lies alone."""
+    """A benchmark. `path`: its directory; None of a `bench.json` that lies alone. `base`: the
+    baseline that it was compared with."""
 
     path: Path | None
     found: Benchmark
+    base: Benchmark | None = None
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ def report(paths: Sequence[Path], options: dict[str, Any], *, as_json: bool) -> 
 def _look(path: Path, console: Console) -> _Played | _Benched:
     if (path / PLAN).exists():
         with console.status(f"measuring {path} …") if console.is_terminal else nullcontext():
-            return _Benched(path, measured_again(path))
+            return _Benched(path, *measured_again(path))
     alone = (
         path.is_file() and path.suffix == ".json" and not (path.parent / rundir.JOURNAL).exists()
     )
@@ -168,7 +170,7 @@ def _page(subject: _Played | _Benched) -> bytes:
         return forms.page("page_of_run", subject.run, subject.summary)
     if subject.path is None:
         raise UsageError("--html of a benchmark takes its directory: the runs are in it")
-    return forms.page("page_of_benchmark", subject.path, subject.found)
+    return forms.page("page_of_benchmark", subject.path, subject.found, subject.base)
 
 
 def _trace(subject: _Played | _Benched) -> bytes:
