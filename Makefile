@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-overhead
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,9 @@ bench-proxy: $(READY)  ## What an idle injector adds, beside the direct path in 
 
 bench-sandbox: $(READY)  ## Real-time sessions on one core of the sandbox, and its acks' latency
 	$(BIN)/python tests/bench/sandbox.py
+
+bench-rescore: $(READY)  ## A stored hour of 10,000 words, loaded, measured and rendered again
+	$(BIN)/python tests/bench/rescore.py
 
 bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 times; restarts
 	$(BIN)/python tests/bench/kill.py

@@ -25,11 +25,16 @@ _NOT_WORD = re.compile(r"[^\w']+|_+")
 @lru_cache(maxsize=1 << 16)
 def fold(word: str) -> str:
     """A word without case, blanks and punctuation; empty when nothing else was in it."""
+    bare = word.strip()
+    if bare.isalpha():
+        return bare.casefold()
     return _NOT_WORD.sub("", word.replace("’", "'")).strip("'").casefold()
 
 
 def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
     """How many words both begin with."""
+    if a == b[: len(a)]:  # as most partials go on
+        return len(a)
     same = 0
     for x, y in zip(a, b, strict=False):
         if x != y:
@@ -53,6 +58,14 @@ def align(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
         pairs += _gap(a, b, (i + n, i2), (j + n, j2), runs)
         pairs += [(i2 + k, j2 + k) for k in range(n2)]
     return pairs
+
+
+def matched(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many pairs `align` finds, without finding them where edits alone tell."""
+    fewer, more = sorted((len(a), len(b)))
+    changes = Levenshtein.distance(a, b) - (more - fewer)
+    # Beyond the difference in length, a word for another is one edit; any other way takes two.
+    return fewer - changes if changes < 2 else len(align(a, b))
 
 
 def shown(partial: Sequence[str], final: Sequence[str]) -> set[int]:
@@ -85,21 +98,47 @@ def _exact(a: Sequence[str], b: Sequence[str], *, open_end: bool) -> list[tuple[
 
     Two layers, as in affine-gap alignment: `run[i][j]` ends in a match, `gap[i][j]` does not.
     """
+    known = set(b)
+    if known.isdisjoint(a):
+        return []
     n, m = len(a), len(b)
-    never = _EDIT * (n + m + 2)
-    gap = [[j * _EDIT for j in range(m + 1)]] + [[never] * (m + 1) for _ in range(n)]
-    run = [[never] * (m + 1) for _ in range(n + 1)]
-    for i in range(1, n + 1):
-        gap_up, run_up, gap_row, run_row = gap[i - 1], run[i - 1], gap[i], run[i]
-        gap_row[0] = i * _EDIT
-        for j in range(1, m + 1):
-            diagonal = min(gap_up[j - 1], run_up[j - 1])
-            beside = min(gap_up[j], run_up[j], gap_row[j - 1], run_row[j - 1])
-            gap_row[j] = min(diagonal, beside) + _EDIT
-            if a[i - 1] == b[j - 1]:
-                run_row[j] = min(run_up[j - 1], gap_up[j - 1] + 1)
-    best = [min(gap[n][j], run[n][j]) for j in range(m + 1)]
-    return _trace(gap, run, n, best.index(min(best)) if open_end else m)
+    never = [_EDIT * (n + m + 2)] * (m + 1)
+    gap, run = [[j * _EDIT for j in range(m + 1)]], [never]
+    low = gap[0]  # of both layers, in the row above
+    for i, word in enumerate(a):
+        matches = _matches(word, b, gap[i], run[i], never) if word in known else never
+        row, low = _row(matches, low, (i + 1) * _EDIT)
+        gap.append(row)
+        run.append(matches)
+    return _trace(gap, run, n, low.index(min(low)) if open_end else m)
+
+
+def _matches(
+    word: str, b: Sequence[str], gap: list[int], run: list[int], never: list[int]
+) -> list[int]:
+    """The next row of `run`: a run goes on, or one begins, which is what runs cost."""
+    row = never.copy()
+    for j, other in enumerate(b):
+        if word == other:
+            row[j + 1] = run[j] if run[j] <= gap[j] else gap[j] + 1
+    return row
+
+
+def _row(matches: list[int], above: list[int], first: int) -> tuple[list[int], list[int]]:
+    """The next row of `gap`, and the lower of it and of `matches`, beside it, in each column."""
+    row, low = [first], [first]
+    beside = first
+    for match, diagonal, up in zip(matches[1:], above, above[1:], strict=False):
+        if diagonal < beside:
+            beside = diagonal
+        if up < beside:
+            beside = up
+        beside += _EDIT
+        row.append(beside)
+        if match < beside:
+            beside = match
+        low.append(beside)
+    return row, low
 
 
 def _trace(gap: list[list[int]], run: list[list[int]], i: int, j: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@
     ├── UsageError              the caller asked for something that cannot be     exit 2
     │   ├── ConfigError         a session configuration the service would refuse
     │   ├── FaultSyntaxError    a fault that cannot be read
+    │   ├── ConditionError      a condition on a figure that cannot be read
     │   └── SourceError         the recording or stream cannot be opened or read
     ├── Interrupted             the user ended it before there was anything to sum up  exit 3
     ├── MachineError            the machine lacks something (disk, port, package)  exit 2
@@ -62,6 +63,10 @@ class FaultSyntaxError(UsageError):
     def within(self, place: str) -> FaultSyntaxError:
         """The same error, saying in which of several texts it is."""
         return FaultSyntaxError(f"{place}: {self.message}", self.text, self.position)
+
+
+class ConditionError(UsageError):
+    """A condition on a figure that cannot be read."""
 
 
 class SourceError(UsageError):

@@ -86,7 +86,7 @@ class Header(Entry, tag="header"):
     options: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ReferenceWord(Struct, array_like=True):
+class ReferenceWord(Struct, array_like=True, gc=False):
     """`start` and `end`: seconds of session audio."""
 
     word: str
@@ -125,7 +125,7 @@ class Started(Entry, tag="started"):
     """The plan's zero: audio at offset x is spoken at `t` + x / (bytes per second × speed)."""
 
 
-class Produced(Entry, tag="chunk"):
+class Produced(Entry, tag="chunk", gc=False):
     """A chunk became available to the session at `t`; it was due at `due`."""
 
     due: int
@@ -193,7 +193,7 @@ class Connected(Entry, tag="connected"):
     upgrade_ns: int = 0
 
 
-class Frame(Entry, tag="frame"):
+class Frame(Entry, tag="frame", gc=False):
     """Audio handed to the socket at `t`; the call returned at `done`."""
 
     done: int
@@ -233,7 +233,7 @@ class StopSent(Entry, tag="stop"):
     connection: int
 
 
-class Ack(Entry, tag="ack"):
+class Ack(Entry, tag="ack", gc=False):
     """A positive acknowledgement of audio, `start` and `end` as the service counts.
 
     `upto`: the same end as the client counts, after the session's own bookkeeping.

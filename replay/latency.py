@@ -8,25 +8,23 @@ and against true word times such a word earns no first-word time: it was guessed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from msgspec import Struct
 
-from replay import callbacks
-from replay import words as word_times
+from replay import callbacks, connect
 from replay.journal import Ended, StopSent
-from replay.statistics import RULE, Distribution, Floats, distribution, milliseconds
+from replay.lags import pace, partial_lags
+from replay.reading import Reading
+from replay.statistics import RULE, Distribution, Floats, Series
 from replay.timeline import Timeline
-from replay.utterances import Utterances
-from replay.wire.messages import EndSession, PostFinalTranscript, SpeechEnd
-from replay.words import Words
+from replay.wire.messages import EndSession, PostFinalTranscript, StopAck, Transcript
+from replay.words import Anchor, Words
 
 _NS_PER_MS = 1e6
 _LISTED = 20
-#: A speech_end is taken for an utterance's when it lies within this of its end, in seconds.
-_SAME_END = 1.0
 
 
 class Latencies(Struct, kw_only=True):
@@ -38,7 +36,8 @@ class Latencies(Struct, kw_only=True):
     audio are one. word_first, word_stable, word_final: from the end of each word.
     final: from the end of the utterance, with the service's own wait for silence;
     final_forced: the same for finals that came after the stop was sent. endpointing: from the
-    end of the utterance to speech_end; decoding: from there to the final.
+    end of the utterance to speech_end; decoding: from there to the final, both of finals that
+    nothing forced.
     """
 
     ack: Distribution
@@ -65,84 +64,54 @@ class Negative(Struct, kw_only=True):
 class Latency(Struct, kw_only=True):
     """`reference`: what words are measured against, true times or the service's own; `words_used`:
     the share of its words that could be. `negative` counts, `negatives` lists the first.
-    `undisturbed`: from the plan, of what no outage touched; None when there was none."""
+    `undisturbed`: from the plan, of what no outage touched; None when there was none.
+    `first_text_ms`: from the plan's zero to the first text of all: with leading silence, and with
+    where its first word lies. `left_to_process_ms`: audio that the service had not heard yet when
+    it acknowledged the stop, by its own account."""
 
     from_plan: Latencies
     from_send: Latencies
     undisturbed: Latencies | None = None
+    connect: connect.Connect
+    first_text_ms: float | None
     end_of_session_ms: float | None
+    left_to_process_ms: float | None
     quantiles: str = RULE
-    reference: word_times.Anchor
+    reference: Anchor
     words_used: float | None
     negative: int
     negatives: list[Negative]
     callback: callbacks.Callbacks | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Utterances with a final: offsets of their first sound and end, and when things came (ns)."""
-
-    onset: Floats
-    end: Floats
-    first_partial: Floats
-    final: Floats
-    forced: Floats
-    speech_end: Floats
-
-
-def measure(
-    timeline: Timeline, utterances: Utterances, outages: Sequence[tuple[int, int]] = ()
-) -> Latency:
-    """All latencies of a run. `outages`: from when to when each disturbed it, in journal ns."""
-    words = word_times.measure(timeline, utterances)
-    ends = _utterances(timeline, utterances, words)
+def measure(reading: Reading) -> Latency:
+    """All latencies of a run."""
+    timeline, words = reading.timeline, reading.words
     negatives = _negatives(timeline, words)
     return Latency(
-        from_plan=_latencies(timeline, utterances, words, ends, plan=True),
-        from_send=_latencies(timeline, utterances, words, ends, plan=False),
-        undisturbed=_undisturbed(timeline, utterances, words, ends, outages),
+        from_plan=_figures(series(reading, plan=True)),
+        from_send=_figures(series(reading, plan=False)),
+        undisturbed=_figures(undisturbed(reading)) if reading.windows else None,
+        connect=connect.measure(timeline),
+        first_text_ms=_first_text(timeline),
         end_of_session_ms=_end_of_session(timeline),
+        left_to_process_ms=_left_to_process(timeline),
         reference=words.reference,
         words_used=None if words.used is None else round(words.used, 4),
         negative=len(negatives),
         negatives=negatives[:_LISTED],
-        callback=callbacks.measure(timeline, _spoken(timeline, utterances, ends)),
+        callback=callbacks.measure(timeline, _spoken(reading)),
     )
 
 
-def _spoken(timeline: Timeline, utterances: Utterances, ends: Ends) -> dict[str, float]:
+def _figures(found: Mapping[str, Series]) -> Latencies:
+    return Latencies(**{name: each.distribution() for name, each in found.items()})
+
+
+def _spoken(reading: Reading) -> dict[str, float]:
     """When the plan had each utterance spoken, in ns, by its id."""
-    names = [each.id for each, _ in utterances.finished]
-    return dict(zip(names, timeline.due(ends.end).tolist(), strict=True))
-
-
-def _undisturbed(
-    timeline: Timeline,
-    utterances: Utterances,
-    words: Words,
-    ends: Ends,
-    outages: Sequence[tuple[int, int]],
-) -> Latencies | None:
-    """Without what was spoken before the end of an outage and told after its beginning."""
-    if not outages:
-        return None
-
-    def clear(offsets: Floats, until: Floats) -> Floats:
-        spoken = timeline.due(offsets)
-        hit = np.zeros(len(offsets), dtype=bool)
-        for begun, over in outages:
-            hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
-        return np.where(hit, np.nan, offsets)
-
-    clean = replace(
-        ends,
-        onset=clear(ends.onset, ends.first_partial),
-        end=clear(ends.end, ends.final),
-        speech_end=np.where(np.isnan(clear(ends.end, ends.final)), np.nan, ends.speech_end),
-    )
-    said = replace(words, ends=clear(words.ends, words.column("final")))
-    return _latencies(timeline, utterances, said, clean, plan=True, clear=clear)
+    names = [each.id for each, _ in reading.utterances.finished]
+    return dict(zip(names, reading.timeline.due(reading.ends.end).tolist(), strict=True))
 
 
 Clear = Callable[[Floats, Floats], Floats]
@@ -152,17 +121,38 @@ def _all_clear(offsets: Floats, until: Floats) -> Floats:  # noqa: ARG001
     return offsets
 
 
-def _latencies(
-    timeline: Timeline,
-    utterances: Utterances,
-    words: Words,
-    ends: Ends,
-    *,
-    plan: bool,
-    clear: Clear = _all_clear,
-) -> Latencies:
+def undisturbed(reading: Reading) -> dict[str, Series]:
+    """Without what was spoken before the end of an outage and told after its beginning."""
+    timeline, ends = reading.timeline, reading.ends
+
+    def clear(offsets: Floats, until: Floats) -> Floats:
+        spoken = timeline.due(offsets)
+        hit = np.zeros(len(offsets), dtype=bool)
+        for begun, over in reading.windows:
+            hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
+        return np.where(hit, np.nan, offsets)
+
+    clean = replace(
+        ends,
+        onset=clear(ends.onset, ends.first_partial),
+        end=clear(ends.end, ends.final),
+        speech_end=np.where(np.isnan(clear(ends.end, ends.final)), np.nan, ends.speech_end),
+    )
+    said = replace(reading.words, ends=clear(reading.words.ends, reading.words.column("final")))
+    return series(replace(reading, ends=clean, words=said), plan=True, clear=clear)
+
+
+def series(reading: Reading, *, plan: bool, clear: Clear = _all_clear) -> dict[str, Series]:
+    """Every single value behind `Latencies`, by the names of its fields; words and utterances in
+    the order of `Words.emissions` and `Utterances.finished`, NaN where one does not apply.
+
+    Args:
+        plan: from the plan, or else from the send.
+        clear: takes out what is not to count: offsets of what was spoken, and when it was told, in;
+            the offsets out, NaN in place of some.
+    """
+    timeline, words, ends = reading.timeline, reading.words, reading.ends
     origin = timeline.due if plan else timeline.first_sent
-    cursor = timeline.spoken if plan else timeline.handed_over
     said = origin(words.ends)
     first = words.column("first") - said
     if words.reference == "words":
@@ -170,126 +160,50 @@ def _latencies(
         first = np.where(early, np.nan, first)
     spoken = origin(ends.end)
     final = ends.final - spoken
-    return Latencies(
-        ack=_acks(timeline, clear, plan=plan),
-        first_partial=milliseconds(ends.first_partial - origin(ends.onset)),
-        partial_lag=_lag(timeline, utterances, cursor, clear),
-        word_first=milliseconds(first),
-        word_stable=milliseconds(words.column("stable") - said),
-        word_final=milliseconds(words.column("final") - said),
-        final=milliseconds(
-            final[ends.forced == 0], _unfinished(timeline, utterances, origin, clear)
+    natural = ends.forced == 0
+    noticed = np.where(natural, ends.speech_end, np.nan)
+    return {
+        "ack": _acks(timeline, clear, plan=plan),
+        "first_partial": Series.of_ns(ends.first_partial - origin(ends.onset)),
+        "partial_lag": _lag(reading, clear, plan=plan),
+        "word_first": Series.of_ns(first),
+        "word_stable": Series.of_ns(words.column("stable") - said),
+        "word_final": Series.of_ns(words.column("final") - said),
+        "final": Series.of_ns(
+            np.where(natural, final, np.nan), _unfinished(reading, clear, plan=plan)
         ),
-        final_forced=milliseconds(final[ends.forced == 1]),
-        endpointing=milliseconds(ends.speech_end - spoken),
-        decoding=milliseconds(ends.final - ends.speech_end),
-    )
+        "final_forced": Series.of_ns(np.where(natural, np.nan, final)),
+        "endpointing": Series.of_ns(noticed - spoken),
+        "decoding": Series.of_ns(ends.final - noticed),
+    }
 
 
-def _acks(timeline: Timeline, clear: Clear, *, plan: bool) -> Distribution:
+def _acks(timeline: Timeline, clear: Clear, *, plan: bool) -> Series:
     """By chunk, not by acknowledgement: after an outage one of them answers for many chunks."""
     ends = timeline.chunks.offset + timeline.chunks.size
     kept = ~np.isnan(clear(ends.astype(np.float64), timeline.acknowledged(ends)))
     ends = ends[kept]
     since = timeline.chunks.due[kept].astype(np.float64) if plan else timeline.first_sent(ends)
     acked = timeline.acknowledged(ends)
-    return milliseconds(acked - since, (timeline.last - since)[np.isnan(acked)])
+    return Series.of_ns(acked - since, (timeline.last - since)[np.isnan(acked)])
 
 
-def _lag(
-    timeline: Timeline,
-    utterances: Utterances,
-    cursor: Callable[[Floats], Floats],
-    clear: Clear,
-) -> Distribution:
-    times, lags = partial_lags(timeline, utterances, cursor)
-    reached = (cursor(times) - lags * _pace(timeline)) * timeline.format.bytes_per_second
-    kept = ~np.isnan(clear(reached, times))
-    times, lags = times[kept], lags[kept]
-    return distribution(lags * 1e3) if len(times) else Distribution()
+def _lag(reading: Reading, clear: Clear, *, plan: bool) -> Series:
+    timeline = reading.timeline
+    cursor = timeline.spoken if plan else timeline.handed_over
+    times, lags = partial_lags(timeline, reading.utterances, cursor)
+    reached = (cursor(times) - lags * pace(timeline)) * timeline.format.bytes_per_second
+    return Series(lags[~np.isnan(clear(reached, times))] * 1e3)
 
 
-def partial_lags(
-    timeline: Timeline, utterances: Utterances, cursor: Callable[[Floats], Floats]
-) -> tuple[Floats, Floats]:
-    """When each partial came (ns), and how far behind the cursor its end lay, by time.
-
-    In seconds of the clock; unpaced runs have no such measure, and theirs are seconds of audio.
-    """
-    partials = sorted((p.t, p.end) for each in utterances.all for p in each.partials)
-    table = np.array(partials, dtype=np.float64).reshape(len(partials), 2)
-    times = table[:, 0]
-    reached = timeline.offset_of(table[:, 1]) / timeline.format.bytes_per_second
-    return times, (cursor(times) - reached) / _pace(timeline)
-
-
-def _pace(timeline: Timeline) -> float:
-    """Seconds of audio in a second of the clock."""
-    return timeline.speed or 1.0
-
-
-def _utterances(timeline: Timeline, utterances: Utterances, words: Words) -> Ends:
-    """Where utterances begin and end: by their own words, or as the service says without any."""
-    finished = utterances.finished
-    onset = timeline.offset_of([final.start for _, final in finished])
-    end = timeline.offset_of([final.end for _, final in finished])
-    if words.reference == "words":
-        onset[:], end[:] = np.nan, np.nan
-    number = words.column("utterance").astype(np.int64)
-    begins = np.flatnonzero(np.diff(number, prepend=-1))
-    closes = np.flatnonzero(np.diff(number, append=-1))
-    # Only an utterance's own first and last word say where it is: a neighbour's time is not theirs.
-    onset[number[begins]] = words.starts[begins]
-    end[number[closes]] = words.ends[closes]
-    stop = timeline.first(StopSent)
-    return Ends(
-        onset=onset,
-        end=end,
-        first_partial=np.array(
-            [each.partials[0].t if each.partials else np.nan for each, _ in finished]
-        ),
-        final=np.array([final.t for _, final in finished], dtype=np.float64),
-        forced=np.array([stop is not None and final.t > stop.t for _, final in finished]),
-        speech_end=_speech_ends(timeline, utterances),
-    )
-
-
-def _speech_ends(timeline: Timeline, utterances: Utterances) -> Floats:
-    """When the speech_end nearest to each utterance's end came; NaN when none is near."""
-    said = [
-        (message.data.channel, message.data.time, heard.t)
-        for heard, message in timeline.messages(SpeechEnd)
-    ]
-    by_channel = {
-        channel: np.array(sorted((time, t) for c, time, t in said if c == channel))
-        for channel in {channel for channel, _, _ in said}
-    }
-    found = []
-    for utterance, final in utterances.finished:
-        table = by_channel.get(utterance.channel)
-        if table is None:
-            found.append(np.nan)
-            continue
-        at = int(np.searchsorted(table[:, 0], final.end))
-        near = min(
-            range(max(0, at - 1), min(len(table), at + 1)),
-            key=lambda row: abs(table[row, 0] - final.end),
-        )
-        found.append(table[near, 1] if abs(table[near, 0] - final.end) <= _SAME_END else np.nan)
-    return np.array(found, dtype=np.float64)
-
-
-def _unfinished(
-    timeline: Timeline,
-    utterances: Utterances,
-    origin: Callable[[Floats], Floats],
-    clear: Clear,
-) -> Floats:
+def _unfinished(reading: Reading, clear: Clear, *, plan: bool) -> Floats:
     """How long the finals that never came had been waited for when the run ended, in ns."""
-    ends = [each.partials[-1].end for each in utterances.all if each.final is None]
+    timeline = reading.timeline
+    ends = [each.partials[-1].end for each in reading.utterances.all if each.final is None]
     offsets = timeline.offset_of(np.array(ends, dtype=np.float64))
     kept = ~np.isnan(clear(offsets, np.full(len(offsets), np.nan)))
-    return timeline.last - origin(offsets[kept])
+    origin = timeline.due if plan else timeline.first_sent
+    return np.asarray(timeline.last - origin(offsets[kept]))
 
 
 def _negatives(timeline: Timeline, words: Words) -> list[Negative]:
@@ -321,3 +235,20 @@ def _end_of_session(timeline: Timeline) -> float | None:
     if not over and ended is not None and ended.outcome == "complete":
         over = [ended.t]
     return round((over[0] - stop.t) / _NS_PER_MS, 3) if stop and over else None
+
+
+def _first_text(timeline: Timeline) -> float | None:
+    texts = (
+        heard.t
+        for heard, message in timeline.messages(Transcript)
+        if message.data.utterance.text.strip()
+    )
+    first = next(texts, None)
+    return None if first is None else round((first - timeline.zero) / _NS_PER_MS, 3)
+
+
+def _left_to_process(timeline: Timeline) -> float | None:
+    told = [ack.data for _, ack in timeline.messages(StopAck) if ack.acknowledged]
+    if not told or told[0] is None:
+        return None
+    return round(told[0].recording_left_to_process * 1e3, 3)

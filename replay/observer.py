@@ -43,22 +43,16 @@ class StallWatch(trio.abc.Instrument):
             self._recorder.write(j.Stall(t=self._recorder.now(), lasted=round(lasted * 1e9)))
 
 
-@contextmanager
-def calm_collector() -> Iterator[None]:
-    """Keep the collector of cyclic garbage from holding the event loop, for as long as the block.
+def settle_memory() -> None:
+    """Keep the collector of cyclic garbage from holding the event loop, from now on.
 
     What is loaded by now lives as long as the process, and a full pass over it takes tens of
-    milliseconds: it is left out from now on. What tasks make and drop is freed without a pass, but
-    a few hundred sessions have more of it at once than sets one off by default.
+    milliseconds: it is left out. What tasks make and drop is freed without a pass, but a few
+    hundred sessions have more of it at once than sets one off by default.
     """
     gc.collect()
     gc.freeze()
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_AFTER, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 @contextmanager

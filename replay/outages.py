@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 import numpy as np
 from msgspec import Struct
 
 from replay import journal
-from replay.latency import partial_lags
-from replay.statistics import Floats, quantile
+from replay.lags import partial_lags
+from replay.statistics import Floats, rank
 from replay.timeline import Timeline
 from replay.utterances import Utterances
 from replay.wire.closing import Close, on_close
@@ -48,7 +49,8 @@ class Outage(Struct, kw_only=True):
 def measure(timeline: Timeline, utterances: Utterances) -> list[Outage]:
     """Every loss that the client did not bring about by ending the session."""
     lags = partial_lags(timeline, utterances, timeline.spoken)
-    return [_outage(timeline, lost, lags) for lost in losses(timeline)]
+    events = _Events(timeline)
+    return [_outage(timeline, events, lost, lags) for lost in losses(timeline)]
 
 
 def losses(timeline: Timeline) -> list[journal.Lost]:
@@ -62,28 +64,64 @@ def losses(timeline: Timeline) -> list[journal.Lost]:
     ]
 
 
-def _outage(timeline: Timeline, lost: journal.Lost, lags: tuple[Floats, Floats]) -> Outage:
+class _Events:
+    """What outages are told by, so that each is found without a walk through all.
+
+    Attributes:
+        caught, told: by connection, when it had first caught up and first brought a transcript.
+        attempts, results: when attempts to connect began, and ended, sorted.
+        backoffs: when pauses began, and until when they were to last, sorted.
+        reached: by connection, how far the audio of all before it went.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._opened = timeline.all(journal.Connected)
+        self._opened_by = list(accumulate((each.t for each in self._opened), max))
+        self.caught: dict[int, int] = {}
+        for each in timeline.all(journal.CaughtUp):
+            self.caught.setdefault(each.connection, each.t)
+        self.told: dict[int, int] = {}
+        for heard, _ in timeline.messages(Transcript):
+            self.told.setdefault(heard.connection, heard.t)
+        self.attempts = sorted(each.t for each in timeline.all(journal.Connecting))
+        ended = (*timeline.all(journal.ConnectRefused), *self._opened)
+        self.results = sorted(each.t for each in ended)
+        self.backoffs = sorted((each.t, each.until) for each in timeline.all(journal.Backoff))
+        ends = timeline.frames.offset + timeline.frames.size
+        self.reached: dict[int, int] = {}
+        furthest = 0
+        for connection, rows in timeline.frames_of.items():
+            self.reached[connection] = furthest
+            furthest = max(furthest, int(ends[rows].max()))
+
+    def opened_after(self, t: int) -> journal.Connected | None:
+        """The first connection, in the journal's order, that opened then or later."""
+        at = bisect_left(self._opened_by, t)
+        return self._opened[at] if at < len(self._opened) else None
+
+
+def _outage(
+    timeline: Timeline, events: _Events, lost: journal.Lost, lags: tuple[Floats, Floats]
+) -> Outage:
     outage = Outage(
         connection=lost.connection,
         cause=lost.cause,
         fault=_fault(timeline, lost),
         detect_ms=_ms(_last_sign(timeline, lost), lost.t),
     )
-    back = _after(timeline.all(journal.Connected), lost.t)
+    back = events.opened_after(lost.t)
     until = back.t if back else timeline.last
-    outage.backoff_ms, outage.connect_ms = _waits(timeline, lost.t, until)
+    outage.backoff_ms, outage.connect_ms = _waits(events, lost.t, until)
     if back is None:
         return outage
     again = back.connection
     outage.down_ms = _ms(lost.t, back.t)
-    caught = [e for e in timeline.all(journal.CaughtUp) if e.connection == again]
-    outage.flush_ms = _ms(back.t, caught[0].t if caught else None)
-    acked = timeline.acks.t[timeline.acks.connection == again]
-    outage.first_ack_ms = _ms(back.t, int(acked[0]) if len(acked) else None)
-    heard = (h.t for h, _ in timeline.messages(Transcript) if h.connection == again)
-    outage.first_transcript_ms = _ms(back.t, next(heard, None))
+    outage.flush_ms = _ms(back.t, events.caught.get(again))
+    acked = timeline.acks_of.get(again)
+    outage.first_ack_ms = _ms(back.t, None if acked is None else int(timeline.acks.t[acked[0]]))
+    outage.first_transcript_ms = _ms(back.t, events.told.get(again))
     outage.caught_up_ms = _caught_up(lost.t, back.t, *lags)
-    outage.resent_bytes = _resent(timeline, again)
+    outage.resent_bytes = _resent(timeline, events, again)
     return outage
 
 
@@ -113,55 +151,48 @@ def _fault(timeline: Timeline, lost: journal.Lost) -> str | None:
 
 def _last_sign(timeline: Timeline, lost: journal.Lost) -> int | None:
     """When this connection last brought anything, its own opening included."""
-    acks = timeline.acks.t[timeline.acks.connection == lost.connection]
-    signs = [
-        *(e.t for e in timeline.all(journal.Connected) if e.connection == lost.connection),
-        *(h.t for h in timeline.heard if h.connection == lost.connection),
-        *acks[-1:].tolist(),
-    ]
+    acked = timeline.acks_of.get(lost.connection)
+    signs = [] if acked is None else [int(timeline.acks.t[acked[-1]])]
+    told = timeline.told_by(lost.connection, lost.t)
+    signs += [] if told is None else [told]
     return max((t for t in signs if t <= lost.t), default=None)
 
 
-def _waits(timeline: Timeline, start: int, end: int) -> tuple[float, float]:
+def _waits(events: _Events, start: int, end: int) -> tuple[float, float]:
     """Time spent waiting for the next attempt, and in attempts, within an outage, in ms."""
-    attempts = sorted(
-        entry.t for entry in timeline.all(journal.Connecting) if start <= entry.t <= end
-    )
-    results = [
-        *(e.t for e in timeline.all(journal.ConnectRefused) if start <= e.t <= end),
-        *(e.t for e in timeline.all(journal.Connected) if start <= e.t <= end),
-        end,
-    ]
-    trying = sum(min(t for t in results if t >= begun) - begun for begun in attempts)
+    attempts = _within(events.attempts, start, end)
+    results = [*_within(events.results, start, end), end]
+    trying = sum(results[bisect_left(results, begun)] - begun for begun in attempts)
     waiting = 0
-    for entry in timeline.all(journal.Backoff):
-        if start <= entry.t <= end:
-            over = min([entry.until, end, *(t for t in attempts if t >= entry.t)])
-            waiting += max(over - entry.t, 0)
+    first = bisect_left(events.backoffs, (start,))
+    for t, until in events.backoffs[first : bisect_left(events.backoffs, (end + 1,))]:
+        following = attempts[bisect_left(attempts, t) :][:1]
+        waiting += max(min([until, end, *following]) - t, 0)
     return round(waiting / _NS_PER_MS, 3), round(trying / _NS_PER_MS, 3)
 
 
+def _within(times: list[int], start: int, end: int) -> list[int]:
+    return times[bisect_left(times, start) : bisect_right(times, end)]
+
+
 def _caught_up(lost: int, back: int, times: Floats, lags: Floats) -> float | None:
-    before = np.sort(lags[times < lost])
+    before = lags[: np.searchsorted(times, lost)]
     if not len(before):
         return None
-    usual = quantile(before, 0.95)
+    at = rank(len(before), 0.95)
+    usual = np.partition(before, at)[at]
     # Lags are differences of floats: a nanosecond is not a matter of being back or not.
     settled = times[(times >= back) & (lags <= usual + 1e-9)]
     return _ms(back, int(settled[0])) if len(settled) else None
 
 
-def _resent(timeline: Timeline, connection: int) -> int:
-    frames = timeline.frames
-    mine = frames.connection == connection
-    earlier = frames.connection < connection
-    reached = int((frames.offset + frames.size)[earlier].max(initial=0))
-    ends = np.minimum(frames.offset + frames.size, reached)
-    return int(np.maximum(ends - frames.offset, 0)[mine].sum())
-
-
-def _after(entries: Iterable[journal.Connected], t: int) -> journal.Connected | None:
-    return next((entry for entry in entries if entry.t >= t), None)
+def _resent(timeline: Timeline, events: _Events, connection: int) -> int:
+    rows = timeline.frames_of.get(connection)
+    if rows is None:
+        return 0
+    starts = timeline.frames.offset[rows]
+    ends = np.minimum(starts + timeline.frames.size[rows], events.reached[connection])
+    return int(np.maximum(ends - starts, 0).sum())
 
 
 def _ms(start: int | None, end: int | None) -> float | None:

@@ -1,8 +1,6 @@
 """Plays a source into a session at its pace, and writes down what happened when.
 
-The plan is absolute (`pace.py`): an instant is waited for, never a pause. trio wakes a task up to a
-millisecond late, so the last stretch may be spun: the task then stays runnable and lets others run
-between two looks at the clock.
+The plan is absolute (`pace.py`): an instant is waited for (`waiting.py`), never a pause.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from replay.client import LiveSession
 from replay.pace import UNPACED, Phase, Plan
 from replay.recorder import Recorder
 from replay.source import Item, SourceEvent
+from replay.waiting import wait_until
 
 #: Unpaced, the source is held back while so much audio waits for the network, in seconds of audio.
 _UNPACED_BACKLOG = 10.0
@@ -144,10 +143,3 @@ class Player:
                 offset=event.offset,
             )
         )
-
-
-async def wait_until(moment: float, spin: float) -> None:
-    """Return at `moment` (trio's clock), the last `spin` seconds before it without sleeping."""
-    await trio.sleep_until(moment - spin)
-    while trio.current_time() < moment:
-        await trio.lowlevel.checkpoint()

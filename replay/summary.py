@@ -13,20 +13,23 @@ import msgspec
 from msgspec import Struct
 
 from replay import (
+    cadence,
     journal,
     latency,
+    network,
     outages,
     pacing,
     resources,
     stability,
     transcript,
-    utterances,
     validity,
+    waterfall,
 )
 from replay.continuity import Comparison, Finding, Range
 from replay.errors import FaultSyntaxError
 from replay.faults import tally
 from replay.judge import Case, Limits, Outcome, State, findings, judge
+from replay.reading import read
 from replay.timeline import Timeline
 from replay.wire.http import redact
 from replay.wire.messages import PostFinalTranscript, PostTranscript
@@ -115,6 +118,9 @@ class Summary(Struct, kw_only=True):
     validity: validity.Validity
     pacing: pacing.Pacing
     latency: latency.Latency
+    cadence: cadence.Cadence
+    network: network.Network
+    waterfall: waterfall.Waterfall
     stability: stability.Stability
     audio: Audio
     transcript: transcript.Transcript
@@ -141,9 +147,9 @@ def summarise(
     header = timeline.header
     case = Case(timeline, comparison, limits or Limits())
     outcomes = judge(case)
-    spoken = utterances.gather(timeline)
-    lost = outages.measure(timeline, spoken)
-    late = latency.measure(timeline, spoken, outages.windows(timeline, lost))
+    found = read(timeline)
+    late = latency.measure(found)
+    partials = cadence.measure(found.utterances)
     summary = Summary(
         replay_version=header.replay_version,
         verdict="unknown",
@@ -155,13 +161,16 @@ def summarise(
         source=Source(
             name=header.source.name, seconds=header.source.seconds, sha256=header.source.sha256
         ),
-        validity=validity.judge(timeline, late),
+        validity=validity.judge(timeline, late, partials),
         pacing=pacing.measure(timeline),
         latency=late,
-        stability=stability.measure(spoken),
+        cadence=partials,
+        network=network.measure(timeline, found.utterances, found.split),
+        waterfall=waterfall.measure(found.steps, found.split),
+        stability=stability.measure(found.utterances),
         audio=_audio(timeline, comparison),
-        transcript=transcript.measure(timeline, spoken),
-        outages=lost,
+        transcript=transcript.measure(timeline, found.utterances),
+        outages=found.outages,
         faults=_faults(case),
         session=_session(case),
         resources=resources.measure(timeline),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -36,6 +37,25 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(error)
         else:
             yield error
+
+
+async def until_signalled(work: Callable[[], Awaitable[None]]) -> bool:
+    """Do `work`; whether SIGINT, SIGTERM or SIGHUP cut it short."""
+    signalled = False
+    async with open_flat_nursery() as nursery:
+
+        async def heed(task_status: trio.TaskStatus[None]) -> None:
+            nonlocal signalled
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+                task_status.started()
+                async for _ in signals:
+                    signalled = True
+                    nursery.cancel_scope.cancel()
+
+        await nursery.start(heed)
+        await work()
+        nursery.cancel_scope.cancel()
+    return signalled
 
 
 async def end_process(process: trio.Process, patience: float) -> None:

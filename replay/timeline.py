@@ -7,9 +7,11 @@ which runs ahead of the client's count when audio had to be sent twice.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -109,6 +111,9 @@ class Timeline:
         )
         self.acks = Acks(*self._columns(journal.Ack, "t", "connection", "start", "end", "upto"))
         self.heard = [_heard(entry) for entry in self.all(journal.Received)]
+        self._messages: defaultdict[type, list[Any]] = defaultdict(list)
+        for heard in self.heard:
+            self._messages[type(heard.message)].append((heard, heard.message))
         self.produced = int((self.chunks.offset + self.chunks.size).max(initial=0))
         self._new_ends, self._new_times = _first_sends(self.frames)
         self.sent = int(self._new_ends[-1]) if len(self._new_ends) else 0
@@ -131,8 +136,8 @@ class Timeline:
         return found[-1] if found else None
 
     def messages(self, kind: type[_M]) -> list[tuple[Heard, _M]]:
-        """Every message of this type, in order, beside when and where it came."""
-        return [(heard, heard.message) for heard in self.heard if isinstance(heard.message, kind)]
+        """Every message of exactly this type, in order, beside when and where it came."""
+        return self._messages.get(kind, [])
 
     @property
     def reference(self) -> journal.Reference | None:
@@ -151,6 +156,32 @@ class Timeline:
         words = [word for word in whole.words if word.end <= played + _ROUNDED_WORD]
         text = " ".join(word.word for word in words)
         return journal.Reference(t=whole.t, text=text, words=words)
+
+    @cached_property
+    def frames_of(self) -> dict[int, Ints]:
+        """Which rows of `frames` are each connection's, by its number."""
+        return _by_connection(self.frames.connection)
+
+    @cached_property
+    def acks_of(self) -> dict[int, Ints]:
+        """Which rows of `acks` are each connection's, by its number."""
+        return _by_connection(self.acks.connection)
+
+    def told_by(self, connection: int, t: int) -> int | None:
+        """When a connection last brought anything but an acknowledgement of audio, its own opening
+        included, up to `t`; in ns."""
+        times = self._signs.get(connection, [])
+        at = bisect_right(times, t)
+        return times[at - 1] if at else None
+
+    @cached_property
+    def _signs(self) -> dict[int, list[int]]:
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for opened in self.all(journal.Connected):
+            found[opened.connection].append(opened.t)
+        for heard in self.heard:
+            found[heard.connection].append(heard.t)
+        return {connection: sorted(times) for connection, times in found.items()}
 
     @property
     def finished(self) -> bool:
@@ -229,9 +260,8 @@ class Timeline:
         return np.interp(times, at, offsets) / self.format.bytes_per_second
 
     def _columns(self, kind: type[journal.Entry], *names: str) -> list[Ints]:
-        rows = list(map(attrgetter(*names), self.all(kind)))
-        table = np.array(rows, dtype=np.int64).reshape(len(rows), len(names))
-        return [np.ascontiguousarray(table[:, column]) for column in range(len(names))]
+        rows = self.all(kind)
+        return [np.fromiter(map(attrgetter(name), rows), np.int64, len(rows)) for name in names]
 
 
 def _format(facts: journal.FormatFacts) -> AudioFormat:
@@ -241,6 +271,12 @@ def _format(facts: journal.FormatFacts) -> AudioFormat:
 def _heard(entry: journal.Received) -> Heard:
     raw = entry.text if entry.body is UNSET else bytes(entry.body)
     return Heard(entry.t, entry.connection, messages.decode(raw))
+
+
+def _by_connection(column: Ints) -> dict[int, Ints]:
+    order = np.argsort(column, kind="stable")
+    numbers, begins = np.unique(column[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, begins[1:]), strict=False))
 
 
 def _first_sends(frames: Frames) -> tuple[Ints, Ints]:

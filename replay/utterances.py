@@ -7,10 +7,14 @@ service may send it after a reconnection, is counted and otherwise left out.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from replay.align import fold
+from replay.statistics import Floats
 from replay.timeline import Timeline
-from replay.wire.messages import Transcript, Word
+from replay.wire.messages import Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,8 @@ class Version:
     """One transcript message: when it came, on which connection, and what it showed.
 
     `raw` and `words` are the same words as written and folded; `ends` their times by the service
-    in seconds, or empty when it gave none; `start` and `end` those of the utterance.
+    in seconds, or empty when it gave none; `start` and `end` those of the utterance. `created_at`
+    is the service's own stamp.
     """
 
     t: int
@@ -30,6 +35,7 @@ class Version:
     ends: tuple[float, ...]
     start: float
     end: float
+    created_at: str = ""
 
 
 @dataclass(slots=True)
@@ -43,12 +49,18 @@ class Utterance:
     final: Version | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Utterances:
     """Every utterance in the order of its first message; `repeated` counts finals sent again."""
 
     all: list[Utterance]
     repeated: int
+
+    @cached_property
+    def reached(self) -> Floats:
+        """Of each partial, by time, when it came (ns) and how far it reaches (service seconds)."""
+        partials = sorted((p.t, p.end) for each in self.all for p in each.partials)
+        return np.array(partials, dtype=np.float64).reshape(len(partials), 2)
 
     @property
     def finished(self) -> list[tuple[Utterance, Version]]:
@@ -78,18 +90,25 @@ def gather(timeline: Timeline) -> Utterances:
 
 def _version(t: int, connection: int, message: Transcript) -> Version:
     spoken = message.data.utterance
-    timed: list[Word] = [word for word in spoken.words if fold(word.word)]
-    raw = tuple(word.word.strip() for word in timed)
+    timed = spoken.words
+    raw = [word.word.strip() for word in timed]
+    folded = [fold(word) for word in raw]
+    if not all(folded):
+        timed = [word for word in timed if fold(word.word)]
+        raw = [word for word in raw if fold(word)]
+        folded = list(filter(None, folded))
     if not timed:
-        raw = tuple(word for word in spoken.text.split() if fold(word))
+        raw = [word for word in spoken.text.split() if fold(word)]
+        folded = [fold(word) for word in raw]
     return Version(
         t=t,
         connection=connection,
         text=spoken.text.strip(),
-        raw=raw,
-        words=tuple(fold(word) for word in raw),
-        starts=tuple(word.start for word in timed),
-        ends=tuple(word.end for word in timed),
+        raw=tuple(raw),
+        words=tuple(folded),
+        starts=tuple([word.start for word in timed]),
+        ends=tuple([word.end for word in timed]),
         start=spoken.start,
         end=spoken.end,
+        created_at=message.created_at,
     )

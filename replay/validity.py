@@ -13,9 +13,11 @@ import numpy as np
 from msgspec import Struct
 
 from replay import pacing
+from replay.cadence import Cadence
 from replay.counter import COUNTER
 from replay.journal import Interrupted, Stall
 from replay.latency import Latency
+from replay.network import round_trips
 from replay.statistics import quantile, smallest_sample
 from replay.timeline import Timeline
 
@@ -24,33 +26,46 @@ _FLOOR_MS = 5.0
 _SHARE = 0.1
 #: A loop that stood still for this share of the run measured mostly itself.
 _STALLED_SHARE = 0.01
+#: A run is looked at in so many parts for a way that has changed.
+_PARTS = 4
+#: Steps of partials below so many chunks are the chunks'.
+_GRID_CHUNKS = 1.5
 
 Verdict = Literal["valid", "suspect", "invalid"]
 
 
 class Validity(Struct, kw_only=True):
-    """`bound_ms`: the own lateness that this run could bear."""
+    """`bound_ms`: the own lateness that this run could bear. `notes`: what is no fault of the
+    measurement, and has to be known to read its figures."""
 
     verdict: Verdict
     reasons: list[str]
+    notes: list[str]
     bound_ms: float
 
 
-def judge(timeline: Timeline, latency: Latency) -> Validity:
+def judge(timeline: Timeline, latency: Latency, cadence: Cadence) -> Validity:
     """Weigh everything that the journal knows about the instrument itself."""
-    bound = _bound(latency)
+    bound = bound_ms(latency)
     invalid = [*_pace(timeline, bound), *_stalled(timeline), *_silence(timeline, latency)]
     suspect = [
         *_speed(timeline),
         *_disturbed(timeline, bound),
+        *_moved(timeline, bound),
         *_sample(latency),
         *_ending(timeline),
     ]
     verdict: Verdict = "invalid" if invalid else "suspect" if suspect else "valid"
-    return Validity(verdict=verdict, reasons=invalid + suspect, bound_ms=round(bound, 3))
+    return Validity(
+        verdict=verdict,
+        reasons=invalid + suspect,
+        notes=_grid(timeline, cadence),
+        bound_ms=round(bound, 3),
+    )
 
 
-def _bound(latency: Latency) -> float:
+def bound_ms(latency: Latency) -> float:
+    """The own lateness that a run with these latencies can bear."""
     plan = latency.from_plan
     claims = (plan.first_partial, plan.partial_lag, plan.word_first, plan.word_final, plan.final)
     medians = [claim.p50 for claim in claims if claim.p50 is not None]
@@ -104,6 +119,29 @@ def _disturbed(timeline: Timeline, bound: float) -> list[str]:
     if len(held) and quantile(held, 0.99) > bound:
         found.append(f"the socket held frames back for up to {quantile(held, 0.99):.1f} ms (p99)")
     return found
+
+
+def _moved(timeline: Timeline, bound: float) -> list[str]:
+    """A way that became longer or shorter in the middle of the run made it two measurements."""
+    took = round_trips(timeline).took / _NS_PER_MS
+    if len(took) < _PARTS * smallest_sample(0.9):
+        return []
+    usual = [float(np.median(part)) for part in np.array_split(took, _PARTS)]
+    if max(usual) - min(usual) <= bound:
+        return []
+    first, last = (usual.index(pick(usual)) + 1 for pick in (min, max))
+    where = f"medians of quarters {first} and {last} of the run"
+    return [f"the round trip moved from {min(usual):.1f} to {max(usual):.1f} ms ({where})"]
+
+
+def _grid(timeline: Timeline, cadence: Cadence) -> list[str]:
+    """Partials that follow our own chunks are on no grid of the service's."""
+    chunk = timeline.header.plan.chunk_ns / _NS_PER_MS / (timeline.speed or 1)
+    if cadence.grid_ms is None or cadence.grid_ms < _GRID_CHUNKS * chunk:
+        return []
+    return [
+        f"partials come on a grid of {cadence.grid_ms:g} ms: times of first words are its steps"
+    ]
 
 
 def _silence(timeline: Timeline, latency: Latency) -> list[str]:

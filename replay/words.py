@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -36,24 +38,37 @@ class Emission:
     final: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """The words that can be measured, as columns, and what they are measured against.
 
     Attributes:
         starts, ends: offsets (bytes) where each was said; NaN where that is not known.
+        truth: which word of the reference each is, -1 for none of them.
         used: share of the reference's words found in the finals, or of the finals' words with
             times when the service is its own reference; None when there are none at all.
+        total: of how many words that is the share.
     """
 
     reference: Anchor
     emissions: list[Emission]
     starts: Floats
     ends: Floats
+    truth: Floats
     used: float | None
+    total: int
 
     def column(self, name: Literal["first", "stable", "final", "utterance"]) -> Floats:
-        return np.array([getattr(each, name) for each in self.emissions], dtype=np.float64)
+        return self._columns[name]
+
+    @cached_property
+    def _columns(self) -> dict[str, Floats]:
+        found = {}
+        for name in ("first", "stable", "final", "utterance"):
+            values = map(attrgetter(name), self.emissions)
+            found[name] = np.fromiter(values, np.float64, len(self.emissions))
+            found[name].flags.writeable = False  # one for all who ask
+        return found
 
 
 def measure(timeline: Timeline, utterances: Utterances) -> Words:
@@ -74,7 +89,9 @@ def measure(timeline: Timeline, utterances: Utterances) -> Words:
         emissions,
         timeline.offset_of(np.array(starts, dtype=np.float64)),
         timeline.offset_of(known),
+        np.full(len(emissions), -1.0),
         float(np.mean(~np.isnan(known))) if len(known) else None,
+        len(known),
     )
 
 
@@ -105,21 +122,23 @@ def _against_truth(
     """Reference times are of the source, which is what the client's offsets count."""
     starts = np.full(len(emissions), np.nan)
     ends = np.full(len(emissions), np.nan)
+    truth = np.full(len(emissions), -1.0)
     heard: defaultdict[int, list[int]] = defaultdict(list)
     for index, emission in enumerate(emissions):
         heard[emission.channel].append(index)
-    said: defaultdict[int, list[ReferenceWord]] = defaultdict(list)
-    for word in reference:
+    said: defaultdict[int, list[int]] = defaultdict(list)
+    for number, word in enumerate(reference):
         if fold(word.word):
-            said[word.channel].append(word)
-    for channel, words in said.items():
-        words.sort(key=lambda word: word.start)
+            said[word.channel].append(number)
+    for channel, numbers in said.items():
+        numbers.sort(key=lambda number: reference[number].start)
         indices = heard[channel]
-        pairs = align([fold(word.word) for word in words], [emissions[k].word for k in indices])
-        for i, j in pairs:
-            starts[indices[j]] = words[i].start
-            ends[indices[j]] = words[i].end
+        words = [fold(reference[number].word) for number in numbers]
+        for i, j in align(words, [emissions[k].word for k in indices]):
+            starts[indices[j]] = reference[numbers[i]].start
+            ends[indices[j]] = reference[numbers[i]].end
+            truth[indices[j]] = numbers[i]
     count = sum(map(len, said.values()))
     rate = timeline.format.bytes_per_second
     used = float(np.sum(~np.isnan(ends))) / count if count else None
-    return Words("words", emissions, starts * rate, ends * rate, used)
+    return Words("words", emissions, starts * rate, ends * rate, truth, used, count)

@@ -29,6 +29,28 @@ _FLAGS = [
 #: outlive tests that had no chance to clean up.
 _GUARD = '"$@" & read -r _; kill -KILL -$$'
 
+#: Texts whose contrast with what is behind them is below 4.5, as WCAG 2 reckons it (level AA).
+FAINT = """
+(() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (text) => {
+    const part = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const [red, green, blue] = numbers(text).map((value) => part(value / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const ground = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return numbers(colour)[3] === 0 ? ground(element.parentElement) : colour;
+  };
+  const written = (element) => [...element.childNodes].some((node) => node.data?.trim());
+  return [...document.querySelectorAll("body, body *")].filter(written).filter((element) => {
+    const [low, high] = [light(getComputedStyle(element).color), light(ground(element))]
+      .sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05) < 4.5;
+  }).map((element) => element.outerHTML);
+})()
+"""
+
 
 def chromium() -> str:
     """Where it is. Without it the test is skipped, or fails where CI=true says that nothing may
@@ -89,10 +111,12 @@ def _processes(profile: Path) -> list[psutil.Process]:
 
 
 class Tab:
-    """One page. `complaints`: what went to its console, and errors that nobody caught."""
+    """One page. `complaints`: what went to its console, and errors that nobody caught; `requests`:
+    every URL that it asked for, its own included."""
 
     def __init__(self, websocket: Any) -> None:
         self.complaints: list[str] = []
+        self.requests: list[str] = []
         self._websocket = websocket
         self._session: str | None = None
         self._count = 0
@@ -103,7 +127,7 @@ class Tab:
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
         )
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
 
     async def close(self) -> None:
@@ -126,6 +150,8 @@ class Tab:
         kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         if message.get("method") in kinds:
             self.complaints.append(json.dumps(message["params"]))
+        if message.get("method") == "Network.requestWillBeSent":
+            self.requests.append(message["params"]["request"]["url"])
         return message
 
     async def goto(self, url: str) -> None:
@@ -134,8 +160,12 @@ class Tab:
         await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     async def value(self, expression: str) -> Any:
-        """What a JavaScript expression is in the page, also in one that may run no script."""
-        done = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What a JavaScript expression is in the page, also in one that may run no script; of a
+        promise what it comes to."""
+        done = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
     async def until(self, expression: str) -> None:
@@ -148,14 +178,26 @@ class Tab:
         """What can be read."""
         return str(await self.value("document.body.innerText"))
 
+    async def scheme(self, name: str) -> None:
+        """Wish for light or dark colours."""
+        feature = {"name": "prefers-color-scheme", "value": name}
+        await self.call("Emulation.setEmulatedMedia", features=[feature])
+
     async def narrow(self, width: int) -> None:
         """Look at it on a telephone of that width."""
+        await self._window(width, 740, mobile=True)
+
+    async def wide(self) -> None:
+        """Look at it on a desk."""
+        await self._window(1200, 900, mobile=False)
+
+    async def _window(self, width: int, height: int, *, mobile: bool) -> None:
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=740,
+            height=height,
             deviceScaleFactor=1,
-            mobile=True,
+            mobile=mobile,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -46,6 +47,14 @@ class Builder:
     config: dict[str, Any] = field(default_factory=dict)
     entries: list[Any] = field(default_factory=list)
     shift_ms: float = 0.0
+    #: The service's clock: how far it is ahead of ours at the plan's zero, and how much faster it
+    #: runs; no stamps at all without.
+    ahead_ms: float | None = None
+    skew_ppm: float = 0.0
+    #: Of a round trip, the share that is the way up.
+    up_share: float = 0.5
+    #: How many digits of a second stamps have.
+    stamp_digits: int = 3
 
     def __post_init__(self) -> None:
         self.entries.append(
@@ -68,6 +77,15 @@ class Builder:
             words = [j.ReferenceWord(w, a / 1e3, b / 1e3) for w, a, b in self.reference or []]
             text = self.reference_text or " ".join(word.word for word in words)
             self.entries.append(j.Reference(t=0, text=text, words=words))
+
+    def stamp(self, ms: float) -> str:
+        """What the service writes on something that it creates at `ms` by our clock."""
+        if self.ahead_ms is None:
+            return ""
+        seconds = (ZERO_MS + ms * (1 + self.skew_ppm / 1e6) + self.ahead_ms) / 1e3
+        whole = datetime.fromisoformat("2026-01-01T00:00:00+00:00") + timedelta(seconds=seconds)
+        text = whole.strftime("%Y-%m-%dT%H:%M:%S.%f")
+        return text[: len(text) - 6 + self.stamp_digits] + "Z"
 
     # ------------------------------------------------------------------ audio
 
@@ -104,7 +122,7 @@ class Builder:
             sent += size
             gone = next((cut.at for cut in waiting if cut.at > at), float("inf"))
             if at + ack <= gone:
-                self._ack(at + ack, connection, recorded - size, recorded, sent)
+                self._ack(at + ack, connection, recorded - size, recorded, sent, at)
                 pending.append((at + ack, sent))
         return self
 
@@ -135,19 +153,39 @@ class Builder:
         self._frame(cut.back, connection, acked, spoken - acked)
         add(j.CaughtUp(t=ns(cut.back + 5), connection=connection))
         end = recorded + spoken - acked
-        self._ack(cut.back + ack, connection, recorded, end, spoken)
+        self._ack(cut.back + ack, connection, recorded, end, spoken, cut.back)
 
     def _frame(self, at: float, connection: int, offset: int, size: int) -> None:
         self.entries.append(
             j.Frame(t=ns(at), done=ns(at), connection=connection, offset=offset, size=size)
         )
 
-    def _ack(self, at: float, connection: int, start: int, end: int, upto: int) -> None:
-        self.entries.append(j.Ack(t=ns(at), connection=connection, start=start, end=end, upto=upto))
+    def _ack(
+        self, at: float, connection: int, start: int, end: int, upto: int, sent: float
+    ) -> None:
+        self.entries.append(
+            j.Ack(
+                t=ns(at),
+                connection=connection,
+                start=start,
+                end=end,
+                upto=upto,
+                created_at=self.stamp(sent + (at - sent) * self.up_share),
+            )
+        )
 
     # ------------------------------------------------------------------ messages
 
-    def message(self, at: float, body: dict[str, Any], connection: int = 1) -> Builder:
+    def message(
+        self,
+        at: float,
+        body: dict[str, Any],
+        connection: int = 1,
+        created: float | None = None,
+    ) -> Builder:
+        """`created`: when the service made it, by our clock."""
+        if created is not None:
+            body = {**body, "created_at": self.stamp(created)}
         raw = msgspec.Raw(json.dumps(body).encode())
         self.entries.append(j.Received(t=ns(at), connection=connection, body=raw))
         return self
@@ -161,6 +199,7 @@ class Builder:
         name: str = "00_00000000",
         connection: int = 1,
         channel: int = 0,
+        created: float | None = None,
     ) -> Builder:
         """A partial or final; words as (text, start, end) in ms as the service counts."""
         body = {
@@ -176,14 +215,26 @@ class Builder:
             ],
         }
         data = {"id": name, "is_final": final, "utterance": body}
-        return self.message(at, {"type": "transcript", "data": data}, connection)
+        return self.message(at, {"type": "transcript", "data": data}, connection, created)
+
+    def speech_end(self, at: float, time: float, created: float | None = None) -> Builder:
+        """`time`: where the speech ended, in ms of audio."""
+        data = {"time": time / 1e3, "channel": 0}
+        return self.message(at, {"type": "speech_end", "data": data}, created=created)
 
     def finish(
-        self, at: float, *, fetched: bool = True, post: bool | None = None, connection: int = 1
+        self,
+        at: float,
+        *,
+        fetched: bool = True,
+        post: bool | None = None,
+        connection: int = 1,
+        text: str = "",
     ) -> Builder:
         """Stop at the end of the audio, end_session at `at`, close 1000, and the result.
 
         `post`: the final result comes over the connection too; as a rule when it is fetched.
+        `text`: the whole transcript in it.
         """
         stop = self.seconds * 1000
         self.entries.append(j.StopAsked(t=ns(stop)))
@@ -196,7 +247,7 @@ class Builder:
                     "billing_time": self.seconds,
                     "transcription_time": self.seconds,
                 },
-                "transcription": {"full_transcript": "", "languages": [], "utterances": []},
+                "transcription": {"full_transcript": text, "languages": [], "utterances": []},
             }
             self.message(at, {"type": "post_final_transcript", "data": result}, connection)
         self.message(at, {"type": "end_session"}, connection)

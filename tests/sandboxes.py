@@ -100,6 +100,10 @@ class Client:
 
     # what a session does
 
+    @property
+    def read_at(self) -> float:
+        return trio.current_time()
+
     async def receive(self) -> str | bytes:
         try:
             return await self._in.receive()

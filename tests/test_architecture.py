@@ -21,7 +21,7 @@ ROOT = Path(replay.__file__).parent
 #: Each module or package, and its floor. A new one must be given its place here.
 FLOORS = {
     # Ground: formats, the protocol's words, the journal's lines.
-    **dict.fromkeys(("errors", "audio", "units", "journal", "wire"), 0),
+    **dict.fromkeys(("errors", "audio", "pcm", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
     **dict.fromkeys(("counter", "ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(
@@ -31,16 +31,24 @@ FLOORS = {
     **dict.fromkeys(
         ("callbacks", "resources", "stability", "statistics", "summary", "timeline"), 1
     ),
-    **dict.fromkeys(("transcript", "utterances", "validity", "words"), 1),
+    **dict.fromkeys(("normalising", "transcript", "utterances", "validity", "words"), 1),
+    **dict.fromkeys(("cadence", "connect", "ends", "lags", "network", "reading", "waterfall"), 1),
+    "samples": 1,
+    **dict.fromkeys(
+        ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
+    ),
+    **dict.fromkeys(("outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
-    "rundir": 2,
+    "waiting": 2,
+    **dict.fromkeys(("machine", "rundir"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
     # What a verb does, and how it looks.
-    **dict.fromkeys(("target", "run", "calling", "proxying", "controls", "verify", "report"), 4),
-    "grid": 4,
+    **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
+    **dict.fromkeys(("verify", "report"), 4),
+    **dict.fromkeys(("bench", "grid", "selftest"), 4),
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),

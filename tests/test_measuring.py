@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from journals import BYTES_PER_MS, Builder, Cut, ns
 
 from replay import journal as j
 from replay import latency, pacing, stability, transcript, utterances, words
+from replay.reading import read
 from replay.statistics import Distribution
 from replay.timeline import Timeline
 
@@ -42,7 +44,7 @@ def golden(**options: object) -> Builder:
 
 
 def measured(timeline: Timeline) -> latency.Latency:
-    return latency.measure(timeline, utterances.gather(timeline))
+    return latency.measure(read(timeline))
 
 
 def spread(found: Distribution) -> tuple[int, float | None, float | None, float | None]:
@@ -76,8 +78,20 @@ def test_stability_of_the_golden_journal() -> None:
     """One of three words is taken back; with capitals counted, Good changes its first letter."""
     found = stability.measure(utterances.gather(golden().timeline()))
     assert (found.unstable_partial_word_ratio, found.erasure) == (0.3333, 0.3333)
+    # Of four later versions, the third does not begin with what the second showed.
+    assert found.revised_partials == 0.25
     # Raw: warning, then good; erasing good to write Good takes the two after it along.
     assert (found.raw.unstable_partial_word_ratio, found.raw.erasure) == (0.6667, 1.3333)
+    assert found.raw.revised_partials == 0.5
+
+
+def test_nothing_to_relate_to_is_no_ratio() -> None:
+    """Without a final there is no stability, and with a final alone no version that revises."""
+    lone = Builder().play().transcript(900, [GOOD], final=True)
+    found = stability.measure(utterances.gather(lone.timeline()))
+    assert (found.erasure, found.revised_partials) == (0.0, None)
+    nothing = stability.measure(utterances.gather(Builder().play().timeline()))
+    assert (nothing.erasure, nothing.unstable_partial_word_ratio) == (None, None)
 
 
 def test_a_word_shown_and_taken_back_is_not_stable() -> None:
@@ -186,7 +200,7 @@ def test_eager_chunks_are_early_and_words_are_not() -> None:
     for k in range(10):
         built.entries.append(j.Produced(t=ns(k * 100), due=ns(k * 100), offset=k * 3200, size=3200))
         built._frame(k * 100, 1, k * 3200, 3200)
-        built._ack(k * 100 + 20, 1, k * 3200, (k + 1) * 3200, (k + 1) * 3200)
+        built._ack(k * 100 + 20, 1, k * 3200, (k + 1) * 3200, (k + 1) * 3200, k * 100)
     timeline = built.transcript(700, [GOOD], final=True).finish(1100).timeline()
     found = measured(timeline)
     assert spread(found.from_plan.ack) == (10, 20, 20, 20)
@@ -215,11 +229,10 @@ def test_speed_stretches_the_plan() -> None:
 def test_the_lag_of_partials_is_by_the_clock_at_any_speed() -> None:
     """At twice the speed what was spoken at 250 ms and came at 350 lags 100 ms, not 200."""
     timeline = Builder(speed=2).play().transcript(350, SAID[:1], final=False).timeline()
-    heard = utterances.gather(timeline)
-    assert latency.measure(timeline, heard).from_plan.partial_lag.p50 == 100
+    assert measured(timeline).from_plan.partial_lag.p50 == 100
     for window, touched in ((240, 245), False), ((270, 280), True), ((400, 500), False):
         outage = [(ns(window[0]), ns(window[1]))]
-        calm = latency.measure(timeline, heard, outage).undisturbed
+        calm = latency.measure(replace(read(timeline), windows=outage)).undisturbed
         assert calm is not None
         assert calm.partial_lag.n == (0 if touched else 1)
 

@@ -7,8 +7,11 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -30,7 +33,9 @@ from replay.recorder import (
     open_recorder,
     write_out,
 )
+from replay.source import PreparedSource, SourceSpec
 from replay.spill import Spill
+from replay.take import RunOptions, Take
 
 FORMAT = AudioFormat()
 KINDS: list[type[j.Entry]] = list(j.AnyEntry.__args__)
@@ -359,3 +364,20 @@ async def test_a_spill_that_has_no_place_says_so(tmp_path: Path) -> None:
     async with Spill(tmp_path / "nowhere") as spill:
         with pytest.raises(MachineError, match=r"cannot write .*nowhere: no such file"):
             await spill.write(0, b"x")
+
+
+async def test_the_header_has_the_time_of_the_journals_origin(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """Not of its own line, which comes once everything is ready: all entries count from there. It
+    is written in whole milliseconds."""
+    recorder = ListRecorder()
+    await trio.sleep(5)
+    source = PreparedSource(bytes(3200), AudioFormat(), 0.1)
+    options = RunOptions(SourceSpec("prepared"))
+    service = SimpleNamespace(base_url="http://127.0.0.1:1")
+    earliest = datetime.now(UTC) - timedelta(seconds=5, milliseconds=1)
+    Take(options, source, service, nullcontext(), recorder, tmp_path)._write_head()
+    latest = datetime.now(UTC) - timedelta(seconds=5)
+    (header,) = recorder.entries
+    assert earliest < datetime.fromisoformat(header.created_at) <= latest

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -120,6 +121,7 @@ EXPECTED = {
     "no-post": {"post"},
     "swallow-stop": {"stop", "late", "record", "acks", "post", "closed"},
     "accept-audio-after-stop": {"late", "record", "acks"},
+    "clock": set(),
     "forget": set(),
     "orphan": set(),
 }
@@ -174,6 +176,36 @@ async def test_details(autojump_clock: trio.testing.MockClock) -> None:
     assert late.clients[0].ranges()[-1][1] == 20 * CHUNK
 
 
+async def stamps(defect: str) -> list[float]:
+    """How far the stamps of a session are from the time of day, in s, at 0, 1 and 2 s of it."""
+    async with spoilt(defect) as box, trio.open_nursery() as nursery:
+        client = await join(nursery, box.init(BODY))
+        true = []
+        for _ in range(3):
+            true.append(box.now())
+            await client.say(bytes(CHUNK))
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    said = [datetime.fromisoformat(ack.created_at) for ack in client.all(m.AudioAck)]
+    return [(a - b).total_seconds() for a, b in zip(said, true, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("defect", "off"),
+    [
+        ("clock", [5, 5.0002, 5.0004]),
+        ("clock=+90s", [90, 90, 90]),
+        ("clock=-250ms,-1000ppm", [-0.25, -0.251, -0.252]),
+    ],
+)
+async def test_a_clock_is_off_by_so_much(
+    autojump_clock: trio.testing.MockClock, defect: str, off: list[float]
+) -> None:
+    """Stamps are ahead or behind, and move on at their own rate, in whole milliseconds."""
+    for found, wanted in zip(await stamps(defect), off, strict=True):
+        assert wanted - 0.001 < found <= wanted
+
+
 async def test_several_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """Defects add up."""
     seen = await session("shift", "inclusive-acks", "no-post")
@@ -199,7 +231,9 @@ async def test_orphan(autojump_clock: trio.testing.MockClock) -> None:
         assert len(list(box.newest_first())) == 2
 
 
-@pytest.mark.parametrize("text", ["nope", "shift=3", "lose=much", "late-acks=soon", ""])
+@pytest.mark.parametrize(
+    "text", ["nope", "shift=3", "lose=much", "late-acks=soon", "clock=5s,fast", "clock=late", ""]
+)
 def test_what_is_no_defect(text: str) -> None:
     """What does not exist, or takes no argument, is refused in one line."""
     with pytest.raises(UsageError) as refused:

@@ -12,6 +12,7 @@ from sandboxes import ALL, Client, join, sandbox, scripted, speak
 
 from replay.cli.sandbox import command
 from replay.sandbox.latency import Latency, Spread, parse
+from replay.sandbox.schedule import Signal
 from replay.wire import messages as m
 
 
@@ -35,7 +36,7 @@ def test_it_is_read(text: str, expected: Latency) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "at"),
     [
-        ("partial=120ms,finals=1s", "'finals' is none of partial, final, ack, post", 14),
+        ("partial=120ms,finals=1s", "'finals' is none of partial, final, speech, ack, post", 14),
         ("partial=12x", "'12x' is no duration", 8),
         ("final=300ms± 5z", "no duration", 13),
         ("final=300ms±400ms", "more than what it is around", 12),
@@ -78,7 +79,7 @@ def test_draws_are_even_and_seeded() -> None:
 async def story(seconds: float = 3.0, latency: Latency | None = None, **settings: Any) -> Client:
     """What a client hears that speaks for so long and then stops."""
     latency = latency or Latency()
-    recognizer = scripted(partial=latency.partial, final=latency.final)
+    recognizer = scripted(partial=latency.partial, final=latency.final, speech=latency.speech)
     async with (
         sandbox(recognizer, ack=latency.ack, post=latency.post, **settings) as box,
         trio.open_nursery() as nursery,
@@ -106,6 +107,37 @@ async def test_transcripts_and_acks_take_exactly_so_long(
     assert times(client, m.Transcript) == [0.82, 1.22, 1.7]
     assert times(client, m.AudioAck) == [round(0.1 * k + 0.005, 9) for k in range(1, 31)]
     assert times(client, m.StopAck) == [3.005]
+
+
+async def test_speech_is_noticed_exactly_so_late(autojump_clock: trio.testing.MockClock) -> None:
+    """Speech begins at 0.4 s and is over at 1.4 s; what is said of it stays where it was."""
+    client = await story(latency=parse("speech=70ms,final=300ms"))
+    assert times(client, m.SpeechStart) == [0.47]
+    assert times(client, m.SpeechEnd) == [1.47]
+    assert times(client, m.Transcript) == [0.7, 1.1, 1.7]
+
+
+async def test_a_delay_counts_from_when_the_message_was_read(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the sandbox takes until it looks at a message is part of the delay, not added to it."""
+    monkeypatch.setattr(Client, "read_at", property(lambda _: trio.current_time() - 0.02))
+    client = await story(latency=parse("partial=120ms,ack=50ms,final=300ms"))
+    assert times(client, m.AudioAck) == [round(0.1 * k + 0.03, 9) for k in range(1, 31)]
+    assert times(client, m.Transcript) == [0.8, 1.2, 1.68]
+
+
+async def test_the_last_stretch_is_spun_and_a_change_ends_it() -> None:
+    """In real time: nothing is early, and who spins is woken by what happens meanwhile."""
+    signal = Signal()
+    moment = trio.current_time() + 0.02
+    await signal.wait_until(moment, spin=1.0)
+    assert trio.current_time() >= moment
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(signal.wait_until, trio.current_time() + 1000, 2000)
+            await trio.sleep(0.01)
+            signal.set()
 
 
 async def test_spread_is_drawn_for_each(autojump_clock: trio.testing.MockClock) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trio
 import trio.testing
-from browser import chromium, running_browser, tab
+from browser import FAINT, chromium, running_browser, tab
 from sandboxes import ALL, GOOD_DAY, SECOND, Client, join, sandbox, scripted, words
 
 from replay.sandbox.defects import planted
@@ -329,29 +329,6 @@ async def test_with_a_key() -> None:
 # ------------------------------------------------------------------ in a browser
 
 
-#: Texts whose contrast with what is behind them is below 4.5, as WCAG 2 reckons it (level AA).
-FAINT = """
-(() => {
-  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (text) => {
-    const part = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    const [red, green, blue] = numbers(text).map((value) => part(value / 255));
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const ground = (element) => {
-    const colour = getComputedStyle(element).backgroundColor;
-    return numbers(colour)[3] === 0 ? ground(element.parentElement) : colour;
-  };
-  const written = (element) => [...element.childNodes].some((node) => node.data?.trim());
-  return [...document.querySelectorAll("body, main *")].filter(written).filter((element) => {
-    const [low, high] = [light(getComputedStyle(element).color), light(ground(element))]
-      .sort((a, b) => a - b);
-    return (high + 0.05) / (low + 0.05) < 4.5;
-  }).map((element) => element.outerHTML);
-})()
-"""
-
-
 def test_without_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no chromium the tests that need it are skipped, but not where CI says that
     nothing may be."""
@@ -410,8 +387,7 @@ async def test_on_a_telephone(browser: str, scheme: str) -> None:
     and every text stands out from what is behind it."""
     async with service(defects=(planted("swallow-stop"),)) as (url, box), tab(browser) as page:
         await page.narrow(360)
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        await page.call("Emulation.setEmulatedMedia", features=[feature])
+        await page.scheme(scheme)
         for k in range(3):
             metadata = {"k" * 100: EVIL * 20}
             box.init({"custom_metadata": metadata if k else {"k": "<>"}})

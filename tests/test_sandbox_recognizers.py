@@ -18,8 +18,9 @@ from sandboxes import GOOD_DAY, words
 
 from replay.audio import AudioFormat, Encoding
 from replay.errors import UsageError
+from replay.pcm import to_floats
 from replay.sandbox import recognizers
-from replay.sandbox.decode import Decoder, to_floats
+from replay.sandbox.decode import Decoder
 from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.base import (
     RATE,

@@ -24,8 +24,8 @@ from sandboxes import ALL, Client, sandbox, scripted, words
 
 from replay.audio import AudioFormat
 from replay.errors import MachineError
+from replay.pcm import to_floats
 from replay.sandbox.app import make_app
-from replay.sandbox.decode import to_floats
 from replay.sandbox.hub import Entry, Sandbox
 from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Script

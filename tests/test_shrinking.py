@@ -207,5 +207,7 @@ def test_a_restart_shrinks_for_real(tmp_path: Path, capfd: pytest.CaptureFixture
     assert done.stderr.count(" passes  ") + done.stderr.count(" fails   ") == found["trials"]
     again = ask(*shlex.split(found["command"])[1:], "--out", tmp_path / "again", "--json")
     assert again.exit_code == 1, again.output
-    assert set(found["reasons"]) <= {f["invariant"] for f in json.loads(again.stdout)["findings"]}
+    # What is planted breaks A3 each time; what else is found hangs on where the kill fell.
+    assert "A3" in found["reasons"]
+    assert "A3" in {f["invariant"] for f in json.loads(again.stdout)["findings"]}
     assert parse_plan_file(small.read_text()).texts == (text,)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from replay.statistics import distribution, milliseconds, quantile, slope, smallest_sample
 
@@ -33,6 +34,7 @@ def test_hand_worked_figures() -> None:
     found = distribution([float(v) for v in range(1, 101)])
     assert (found.n, found.min, found.p50, found.p90, found.p95) == (100, 1, 50, 90, 95)
     assert (found.p99, found.max, found.mean, found.censored) == (None, 100, 50.5, 0)
+    assert (found.needed, found.at_least) == ({"p99": 368}, UNSET)
 
 
 @pytest.mark.parametrize(("q", "n"), [(0.5, 1), (0.9, 36), (0.95, 72), (0.99, 368)])
@@ -41,7 +43,8 @@ def test_a_percentile_asks_for_its_sample(q: float, n: int) -> None:
     assert smallest_sample(q) == n
     name = f"p{q * 100:.0f}"
     assert getattr(distribution(np.arange(float(n))), name) is not None
-    assert n == 1 or getattr(distribution(np.arange(n - 1.0)), name) is None
+    short = distribution(np.arange(n - 1.0))
+    assert n == 1 or (getattr(short, name), short.needed[name]) == (None, n)
 
 
 def test_nothing_measured_is_nothing_claimed() -> None:
@@ -55,8 +58,25 @@ def test_what_never_came_counts_and_hides_what_it_could_move() -> None:
     found = distribution([1.0, 2, 3, 4, 5, 6, 7], [50.0, 50, 50])
     assert (found.n, found.censored, found.min, found.p50) == (10, 3, 1, 5)
     assert (found.max, found.mean) == (None, None)
+    assert found.at_least == {"max": 50}
     early = distribution([1.0, 2, 3, 4, 5, 6, 7], [2.5, 2.5, 2.5])
     assert early.p50 is None
+    # In the order 1, 2, then 2.5 three times and more: the fifth is one that never came.
+    assert early.at_least == {"p50": 2.5, "max": 7}
+
+
+@given(VALUES, st.lists(st.floats(-1e6, 1e6), max_size=50), st.floats(0, 1e6))
+def test_a_bound_holds_wherever_the_censored_come_to_lie(
+    values: list[float], bounds: list[float], longer: float
+) -> None:
+    """Whatever was waited for in vain comes later still: no figure changes, no bound is passed."""
+    found = distribution(values, bounds)
+    came = distribution([*values, *(bound + longer for bound in bounds)])
+    for name in ("p50", "p90", "p95", "p99", "max"):
+        if getattr(found, name) is not None:
+            assert getattr(found, name) == getattr(came, name)
+        elif found.at_least is not UNSET and name in found.at_least:
+            assert found.at_least[name] <= getattr(came, name) + 1e-9
 
 
 def test_a_slope_is_not_moved_by_outliers() -> None:

@@ -376,9 +376,9 @@ def test_the_summary_has_the_promised_keys(tmp_path: Path) -> None:
     for name, keys in promised.items():
         assert set(keys.split()) <= set(found[name] if name else found)
     dist = "n min p50 p90 p95 p99 max mean censored"
-    assert list(found["pacing"]["lateness_ms"]) == dist.split()
+    assert set(dist.split()) <= set(found["pacing"]["lateness_ms"]) <= {*dist.split(), "needed"}
     for measure in "ack first_partial partial_lag word_first word_stable word_final final".split():
-        assert list(found["latency"]["from_plan"][measure]) == dist.split()
+        assert set(dist.split()) <= set(found["latency"]["from_plan"][measure])
     assert [p.name for p in run.path.iterdir() if p.suffix == ".tmp"] == []
 
 

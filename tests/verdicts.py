@@ -17,12 +17,12 @@ from replay.continuity import compare
 from replay.judge.meant import meant
 from replay.player import Pace
 from replay.recorder import ListRecorder
-from replay.run import format_facts
 from replay.sandbox.defects import planted
 from replay.sandbox.recognizers.scripted import Manner
 from replay.sandbox.settings import Settings
 from replay.session import Policy
 from replay.summary import Summary, summarise
+from replay.take import format_facts
 from replay.timeline import Timeline
 from replay.wire.http import LIVE_PATH
 

@@ -85,6 +85,42 @@ config_options = _stack(
     click.option("--channels", type=CHANNELS, metavar="N|keep", help="1 mixes down (default)."),
 )
 
+#: What a comparison is judged by.
+compare_options = _stack(
+    click.option(
+        "--fail-on",
+        "fail_on",
+        multiple=True,
+        metavar="CONDITION",
+        help="What counts as worse, instead of any sure slow-down of first or final words, such as "
+        "'word_final.p50 > +8%'; repeatable.",
+    ),
+)
+
+
+def _form(name: str, text: str) -> Callable[[F], F]:
+    """An option that asks for a form of a report."""
+    return click.option(
+        f"--{name}",
+        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help=text,
+    )
+
+
+#: Forms of a report on anything, each a file or - for standard output.
+form_options = _stack(
+    _form("markdown", "For a pull request's comment, or a step's summary."),
+    _form("junit", "JUnit XML: a case for each recording, condition and verdict."),
+    _form("openmetrics", "OpenMetrics text, in base units."),
+    _form("html", "One page that needs nothing else."),
+)
+#: And those of a report on what was measured.
+measured_form_options = _stack(
+    _form("benchmark-json", "For github-action-benchmark, as customSmallerIsBetter."),
+    _form("trace", "One run for ui.perfetto.dev or chrome://tracing."),
+)
+
 source_options = _stack(
     click.option("--start", type=DURATION, default="0", help="Leave out the beginning."),
     click.option("--duration", type=DURATION, help="Play only so much."),

@@ -1,57 +1,41 @@
-"""`replay report`: render stored runs again, from their journals."""
+"""`replay report`: render stored runs and benchmarks again, from their journals."""
 
 from __future__ import annotations
 
 import sys
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
+from replay.cli.options import form_options, measured_form_options
+
 
 @click.command("report")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json alone.")
-def command(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Measure stored runs again and show their summaries.
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@form_options
+@measured_form_options
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json or bench.json alone.")
+def command(paths: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Measure stored runs and benchmarks again, and show or write what came of them.
 
-    Every figure is made anew from the journal, so that an interrupted run reports too, and an old
-    one gets what newer versions measure. With several runs, --json prints one document after
-    the other. Where several runs lost connections, the times of their recoveries come last, by
-    kind of fault: with --json as one more document.
+    A PATH is a run's directory, a benchmark's, or a bench.json. Every figure is made anew from the
+    journals, so that an interrupted run reports too, and an old one gets what newer versions
+    measure; a bench.json that lies alone is shown as it is. A benchmark is compared with its
+    baseline again, as long as that is there. Each form goes to a FILE, or to standard output (-),
+    where it then stands alone.
+
+    With several paths, --json prints one document after the other. Where several runs lost
+    connections, the times of their recoveries come last, by kind of fault: with --json as one more
+    document. The exit code is 0 whatever was measured.
 
     \b
-    Example:  replay report runs/20261123-101500-demo
+    replay report runs/20261123-101500-demo --trace session.json
+    replay report bench/branch --markdown - >> "$GITHUB_STEP_SUMMARY"
+    replay report bench/branch --junit junit.xml --benchmark-json benchmark.json
     """
-    from replay import rundir
-    from replay.cli.console import Console
-    from replay.errors import UsageError
-    from replay.recoveries import recoveries
-    from replay.report import json, text
-    from replay.report import recoveries as recovered
-    from replay.summary import summarise
+    from replay.cli.reporting import report
 
-    console = Console()
-    broken, harmed = 0, []
-    for path in runs:
-        try:
-            run = rundir.load(path)
-        except UsageError as error:
-            if len(runs) == 1:
-                raise
-            click.echo(f"replay: {error}", err=True)  # the other runs have their turn
-            broken = error.exit_code
-            continue
-        summary = summarise(run.timeline, run.compare(), damage=run.damage)
-        if as_json:
-            click.echo(json.render(summary), nl=False)
-        else:
-            text.show(summary, console)
-        harmed += [summary.outages] if summary.outages else []
-    if len(harmed) > 1:
-        found = recoveries(chain.from_iterable(harmed))
-        if as_json:
-            click.echo(recovered.render(found, len(harmed)), nl=False)
-        else:
-            recovered.show(found, len(harmed), console)
-    sys.exit(broken)
+    sys.exit(report(paths, options, as_json=as_json))

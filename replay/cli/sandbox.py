@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
     type=LATENCY,
     metavar="KIND=TIME[±TIME],…",
     help="How long answers take, such as partial=120ms±30ms,final=300ms±50ms,ack=5ms,post=1s: "
-    "every time within ± is as likely; +- does as well. post is before each result. "
-    "Transcripts: scripted only. [default: none]",
+    "every time within ± is as likely; +- does as well. post is before each result, speech for "
+    "the beginning and end of speech. Transcripts and speech: scripted only. [default: none]",
 )
 @click.option(
     "--flicker",
@@ -243,6 +243,7 @@ def manner_from(options: Mapping[str, Any]) -> Manner:
     return Manner(
         partial=latency.partial,
         final=latency.final,
+        speech=latency.speech,
         flicker=options["flicker"],
         repeat=float(options["repeat"]) if options["repeat"] else None,
         seed=options["seed"],
@@ -266,9 +267,9 @@ def _recognizer(options: dict[str, Any]) -> Recognizer:
         )
         name = "silent"
     name, manner = name or "moonshine", manner_from(options)
-    if name != "scripted" and (manner.partial or manner.final):
+    if name != "scripted" and (manner.partial or manner.final or manner.speech):
         raise UsageError(
-            f"--latency partial and final are for the recogniser scripted: {name} takes as long "
-            "as it takes; give --script FILE, or --latency ack and post alone"
+            "--latency partial, final and speech are for the recogniser scripted: "
+            f"{name} takes as long as it takes; give --script FILE, or --latency ack and post alone"
         )
     return recognizers.make(name, script=options["script"], manner=manner)

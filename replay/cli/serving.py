@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replay import __version__
@@ -46,7 +47,9 @@ async def serve(settings: Settings, recognizer: Recognizer, options: Mapping[str
     from replay.sandbox.hub import open_sandbox
     from replay.sandbox.server import listen, serving
     from replay.tasks import open_flat_nursery
+    from replay.waiting import SPIN_SECONDS
 
+    settings = replace(settings, spin=SPIN_SECONDS)  # the clock is a real one
     sock = listen(options["host"], options["port"])
     ended = trio.Event()
     with trio.open_signal_receiver(*_ending_signals()) as signals:

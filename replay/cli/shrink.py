@@ -44,13 +44,13 @@ def command(
     replay shrink runs/20261123-150411-counter --out smallest.yaml
     replay run counter --duration 10s --faults smallest.yaml
     """
-    from replay.cli.playing import SPIN_SECONDS
     from replay.shrinking import (
         read_failure,
         real_trial,
         shrink_failure,
         virtual_trial,
     )
+    from replay.waiting import SPIN_SECONDS
 
     failure = read_failure(run)
     click.echo(f"failed: {', '.join(sorted(failure.reasons))}", err=True)

@@ -10,7 +10,6 @@ from replay import journal
 from replay.continuity import Finding
 from replay.faults.moments import BETWEEN
 from replay.judge.case import Case, Outcome, judged, not_applicable
-from replay.timeline import Ints
 
 #: Faults that change what acknowledgements say, or which of them arrive.
 _EDITING = ("dupack", "regressack")
@@ -20,6 +19,7 @@ _AT_HAND = ("loseacks", "corrupt")
 _EATING = (*_EDITING, *_AT_HAND, "blackhole", "hold", "delay", "throttle", "coalesce")
 #: A frame, and what was done to it, are written down so shortly after each other, in ns.
 _SAME_FRAME = 10_000_000
+_NONE = np.empty(0, dtype=np.int64)
 #: An acknowledgement that went out so shortly before a loss may not have arrived, in ns.
 _ON_ITS_WAY = 100_000_000
 
@@ -51,35 +51,38 @@ def account(case: Case) -> Account:
 
 
 def _connection(case: Case, found: Account, number: int, expected: int | None) -> int | None:
-    frames, acks = case.timeline.frames, case.timeline.acks
-    mine = frames.connection == number
-    order = np.argsort(frames.t[mine], kind="stable")
-    times, total = frames.t[mine][order], np.cumsum(frames.size[mine][order])
-    here = acks.connection == number
-    base: int | None = None
-    told = known = 0
-    limit = _heard_until(case, number)
-    for t, start, end in zip(acks.t[here], acks.start[here], acks.end[here], strict=True):
-        at, first, last = int(t), int(start), int(end)
-        if last < first or first < 0:
+    timeline = case.timeline
+    frames, acks = timeline.frames, timeline.acks
+    mine = timeline.frames_of.get(number, _NONE)
+    order = mine[np.argsort(frames.t[mine], kind="stable")]
+    total = np.concatenate(([0], np.cumsum(frames.size[order])))
+    here = timeline.acks_of.get(number, _NONE)
+    ranges = (acks.end[here] >= acks.start[here]) & (acks.start[here] >= 0)
+    whole = here[ranges]
+    reached = acks.end[whole] - acks.start[whole[:1]]
+    sent = total[np.searchsorted(frames.t[order], acks.t[whole], side="right")]
+    due = np.concatenate(([expected or 0], acks.end[whole]))
+    # Few of an hour's acknowledgements say anything that was not expected of them.
+    odd = (acks.start[whole] != due[:-1]) | (reached > sent)
+    odd[:1] = True
+    for row in np.sort(np.concatenate((here[~ranges], whole[odd]))).tolist():
+        at, first, last = int(acks.t[row]), int(acks.start[row]), int(acks.end[row])
+        k = int(np.searchsorted(whole, row))
+        if k == len(whole) or whole[k] != row:
             found.findings.append(_broken(case, at, number, f"acknowledged {first}..{last}"))
             continue
-        if base is None:
-            base = first
+        if k == 0:
             _first(case, found, number, at, first, expected)
-        elif first != expected:
-            found.findings.append(_out_of_line(case, at, number, first, expected or 0))
-        expected = last
-        out = _sent_by(times, total, at)
-        if last - base > out:
-            more = last - base - out
-            text = f"acknowledged {more} bytes more than were sent"
+        elif first != due[k]:
+            found.findings.append(_out_of_line(case, at, number, first, int(due[k])))
+        if reached[k] > sent[k]:
+            text = f"acknowledged {int(reached[k] - sent[k])} bytes more than were sent"
             found.findings.append(_broken(case, at, number, text))
-        told = max(told, min(last - base, out))
-        known = told if at <= limit else known
-    found.open += (int(total[-1]) if len(total) else 0) - told
-    found.untold += told - known
-    return expected
+    told = np.concatenate(([0], np.maximum.accumulate(np.minimum(reached, sent))))
+    heard = np.flatnonzero(acks.t[whole] <= _heard_until(case, number))
+    found.open += int(total[-1] - told[-1])
+    found.untold += int(told[-1] - told[heard[-1] + 1 if len(heard) else 0])
+    return int(due[-1]) if len(whole) else expected
 
 
 def unacknowledged(case: Case, before: int) -> int:
@@ -138,11 +141,6 @@ def _first(
     else:
         return
     found.findings.append(_broken(case, t, number, text))
-
-
-def _sent_by(times: Ints, total: Ints, t: int) -> int:
-    count = int(np.searchsorted(times, t, side="right"))
-    return int(total[count - 1]) if count else 0
 
 
 def _out_of_line(case: Case, t: int, number: int, start: int, expected: int) -> Finding:

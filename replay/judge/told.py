@@ -14,7 +14,7 @@ from itertools import permutations
 import numpy as np
 
 from replay import journal
-from replay.align import align, fold
+from replay.align import fold, matched
 from replay.judge.case import NS, Case
 from replay.statistics import Floats
 from replay.timeline import Timeline
@@ -94,8 +94,9 @@ def once(finals: Sequence[Final]) -> list[Final]:
 def missing(expected: Sequence[Final], found: Sequence[Final]) -> tuple[list[Final], list[Final]]:
     """Those of `expected` that are not among `found`, and those that are there in other words."""
     lost, changed = [], []
+    about = _About(found)
     for each in expected:
-        share = _share(each, found)
+        share = _share(each, about.words(each))
         if share < _LOST_BELOW:
             lost.append(each)
         elif share < 1:
@@ -103,19 +104,29 @@ def missing(expected: Sequence[Final], found: Sequence[Final]) -> tuple[list[Fin
     return lost, changed
 
 
-def _share(wanted: Final, found: Sequence[Final]) -> float:
+class _About:
+    """Finds what was said about a time."""
+
+    def __init__(self, finals: Sequence[Final]) -> None:
+        self._finals = finals
+        self._channel = np.array([each.channel for each in finals], dtype=np.int64)
+        self._start = np.array([each.start for each in finals], dtype=np.float64)
+        self._end = np.array([each.end for each in finals], dtype=np.float64)
+
+    def words(self, wanted: Final) -> list[str]:
+        """All words of the finals that lie about where this one does, on its channel."""
+        near = (
+            (self._channel == wanted.channel)
+            & (self._end >= wanted.start - _NEAR)
+            & (self._start <= wanted.end + _NEAR)
+        )
+        found = np.flatnonzero(near).tolist()
+        return [word for index in found for word in self._finals[index].words]
+
+
+def _share(wanted: Final, near: Sequence[str]) -> float:
     """How much of a final's words stand, in order, in what was said about there."""
-    if not wanted.words:
-        return 1.0
-    near = [
-        word
-        for each in found
-        if each.channel == wanted.channel
-        and each.end >= wanted.start - _NEAR
-        and each.start <= wanted.end + _NEAR
-        for word in each.words
-    ]
-    return len(align(wanted.words, near)) / len(wanted.words)
+    return matched(wanted.words, near) / len(wanted.words) if wanted.words else 1.0
 
 
 def doubled(finals: Sequence[Final]) -> list[tuple[Final, Final]]:
@@ -123,9 +134,8 @@ def doubled(finals: Sequence[Final]) -> list[tuple[Final, Final]]:
     pairs = []
     for index, later in enumerate(finals):
         for earlier in finals[max(0, index - 50) : index]:
-            if (earlier.channel, earlier.words) == (later.channel, later.words) and _same_time(
-                earlier, later
-            ):
+            same = earlier.words == later.words and earlier.channel == later.channel
+            if same and _same_time(earlier, later):
                 pairs.append((earlier, later))
                 break
     return pairs
@@ -178,7 +188,7 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     first sending and its acknowledgement.
     """
     after_sending, after_ack = _delays(case, finals)
-    sent, acked = _came(case, unheard.end)
+    (sent,), (acked,) = _came(case, np.array([unheard.end]))
     earliest = sent + min([*after_ack[after_ack >= 0], *after_sending], default=0.0)
     # Where no other final came, nobody knows how long they take.
     latest = acked + min(after_sending, default=float("inf"))
@@ -190,20 +200,19 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
 
 def _delays(case: Case, finals: Sequence[Final]) -> tuple[Floats, Floats]:
     """From the sending of each final's audio, and from its acknowledgement, to the final, in ns."""
-    came = np.array([_came(case, each.end) for each in finals]).reshape(len(finals), 2)
+    sent, acked = _came(case, np.array([each.end for each in finals], dtype=np.float64))
     told_at = np.array([each.t for each in finals], dtype=np.float64)
-    first, last = told_at - came[:, 0], told_at - came[:, 1]
+    first, last = told_at - sent, told_at - acked
     return first[~np.isnan(first)], last[~np.isnan(last)]
 
 
-def _came(case: Case, end: float) -> tuple[float, float]:
-    """When the audio up to `end` (seconds) was sent first, and when it was acknowledged, in ns."""
+def _came(case: Case, ends: Floats) -> tuple[Floats, Floats]:
+    """When the audio up to `ends` (seconds) was sent first, and when it was acknowledged, in ns."""
     timeline = case.timeline
-    offset = min(end * timeline.format.bytes_per_second, timeline.sent)
-    acked = float(timeline.acknowledged([offset])[0])
-    return float(timeline.first_sent([offset])[0]), float(timeline.last) if np.isnan(
-        acked
-    ) else acked
+    offsets = np.minimum(ends * timeline.format.bytes_per_second, timeline.sent)
+    acked = timeline.acknowledged(offsets)
+    acked = np.where(np.isnan(acked), float(timeline.last), acked)
+    return timeline.first_sent(offsets), acked
 
 
 def _in_doubt(case: Case) -> list[tuple[float, float]]:
@@ -223,9 +232,7 @@ def _in_doubt(case: Case) -> list[tuple[float, float]]:
 
 def _last_sign(case: Case, lost: journal.Lost) -> int:
     """When a connection last brought anything, its own opening included."""
-    acks = case.timeline.acks
-    opened = case.timeline.all(journal.Connected)
-    signs = [e.t for e in opened if e.connection == lost.connection and e.t <= lost.t]
-    signs += [*acks.t[(acks.connection == lost.connection) & (acks.t <= lost.t)][-1:].tolist()]
-    signs += [h.t for h in case.timeline.heard if h.connection == lost.connection and h.t <= lost.t]
-    return max(signs, default=lost.t)
+    acks, until = case.timeline.acks, lost.t
+    acked = acks.t[(acks.connection == lost.connection) & (acks.t <= until)][-1:].tolist()
+    told = case.timeline.told_by(lost.connection, until)
+    return max([*acked, *([] if told is None else [told])], default=until)

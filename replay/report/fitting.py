@@ -28,6 +28,7 @@ class Figures:
         columns: names of the numbers.
         rarest: the columns to give up where there is no room, the first one first.
         dim: columns of less weight.
+    rows: a label with its numbers; a heading has none.
     """
 
     title: str
@@ -39,6 +40,10 @@ class Figures:
     def add(self, label: str, *values: str) -> None:
         """One row; `values` in the order of the columns."""
         self.rows.append((label, values))
+
+    def head(self, label: str) -> None:
+        """A heading over the rows that follow."""
+        self.rows.append((label, ()))
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -61,7 +66,10 @@ class Figures:
             table.add_column(name, justify="right", no_wrap=True, style=style)
         shown = [self.columns.index(name) for name in columns]
         for label, values in self.rows:
-            table.add_row(label, *(values[k] for k in shown))
+            if values:
+                table.add_row(label, *(values[k] for k in shown))
+            else:
+                table.add_row(Text(label, "bold"))
         return table
 
     def _listed(self) -> Iterator[Text]:
@@ -69,7 +77,9 @@ class Figures:
         yield Text(self.title, style="bold", overflow="fold")
         kept = [(k, name) for k, name in enumerate(self.columns) if name not in self.rarest]
         for label, values in self.rows:
-            yield Text(label, overflow="fold")
+            yield Text(label, style="" if values else "bold", overflow="fold")
+            if not values:
+                continue
             figures = " ".join(f"{name.replace(' ', '_')}={values[k]}" for k, name in kept)
             yield Text(f" {figures}", style="dim", overflow="fold")
 

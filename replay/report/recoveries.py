@@ -9,7 +9,7 @@ from rich.console import Console
 
 from replay.recoveries import Recovery
 from replay.report.fitting import Figures
-from replay.report.text import STEPS
+from replay.report.sentences import STEPS
 from replay.statistics import Distribution
 
 _STEPS = {**STEPS, "resent_bytes": "resent, bytes"}

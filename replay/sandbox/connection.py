@@ -8,6 +8,11 @@ from typing import Protocol
 class Connection(Protocol):
     """An open websocket. One task receives while another sends."""
 
+    @property
+    def read_at(self) -> float:
+        """When the end of the last message received was read, on trio's clock."""
+        ...
+
     async def receive(self) -> str | bytes:
         """The next message.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from replay.audio import AudioFormat
 from replay.wire import messages as m
@@ -41,6 +42,10 @@ class Defect:
     def say(self, message: m.Message) -> Sequence[m.Message]:
         """What is said in place of `message`."""
         return (message,)
+
+    def clock(self, now: datetime) -> datetime:
+        """What the clock of the messages' stamps shows at `now`."""
+        return now
 
     def keeps(self, message: m.Message) -> bool:  # noqa: ARG002
         """Is `message` kept for a client that is not there?"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import trio
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from replay import units
 from replay.audio import AudioFormat
 from replay.errors import UsageError
 from replay.sandbox.audio_defects import Double, Lose, Reorder, Shift
+from replay.sandbox.clock_defect import Clock
 from replay.sandbox.defect import Defect
 from replay.wire import messages as m
 
@@ -212,6 +214,11 @@ class Flaws:
             said = [late for each in said for late in defect.say(each)]
         return said
 
+    def clock(self, now: datetime) -> datetime:
+        for defect in self._defects:
+            now = defect.clock(now)
+        return now
+
     def keeps(self, message: m.Message) -> bool:
         return all(defect.keeps(message) for defect in self._defects)
 
@@ -221,8 +228,8 @@ class Flaws:
 
 
 _ALL: tuple[type[Defect], ...] = (
-    AcceptAudioAfterStop, Double, DoubleFinal, DropFinal, Forget, InclusiveAcks, LateAcks, Lose,
-    NoMissedFinals, NoPost, Orphan, Reorder, RestartAcks, RestartIds, RestartTimes, Shift,
+    AcceptAudioAfterStop, Clock, Double, DoubleFinal, DropFinal, Forget, InclusiveAcks, LateAcks,
+    Lose, NoMissedFinals, NoPost, Orphan, Reorder, RestartAcks, RestartIds, RestartTimes, Shift,
     SwallowStop,
 )  # fmt: skip
 

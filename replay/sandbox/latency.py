@@ -8,7 +8,7 @@ from random import Random
 
 from replay.units import duration
 
-KINDS = ("partial", "final", "ack", "post")
+KINDS = ("partial", "final", "speech", "ack", "post")
 _PLUS_MINUS = re.compile(r"±|\+/?-")
 
 
@@ -36,12 +36,14 @@ class Latency:
 
     Attributes:
         partial, final: from the audio that completes a transcript to the transcript.
+        speech: from the audio by which speech is known to have begun or ended to the event.
         ack: from a message of the client to its acknowledgement.
         post: before `post_transcript`, and again before `post_final_transcript`.
     """
 
     partial: Spread = AT_ONCE
     final: Spread = AT_ONCE
+    speech: Spread = AT_ONCE
     ack: Spread = AT_ONCE
     post: Spread = AT_ONCE
 

@@ -25,8 +25,14 @@ class Listening:
     """
 
     def __init__(
-        self, config: SessionConfig, store: Store, recognizer: Recognizer, past: Past
+        self,
+        config: SessionConfig,
+        store: Store,
+        recognizer: Recognizer,
+        past: Past,
+        spin: float = 0.0,
     ) -> None:
+        """`spin`: see `Signal.wait_until`."""
         self._format: AudioFormat = config.format
         self._store = store
         self._block = self._format.bytes_in(_BLOCK_SECONDS)
@@ -41,7 +47,7 @@ class Listening:
             from replay.sandbox.decode import Decoder
 
             self._decoder = Decoder(self._format)
-        self.schedule = Schedule()
+        self.schedule = Schedule(spin)
         self.position = min(self._since)
 
     @property
@@ -49,8 +55,9 @@ class Listening:
         """Seconds of recorded audio that were not heard yet."""
         return max(0.0, self._format.seconds(self._store.settled - self.position))
 
-    async def step(self) -> bool:
-        """Hear the next piece. False when there is no whole frame to hear.
+    async def step(self, since: float) -> bool:
+        """Hear the next piece, the last of which came in at `since` (trio's clock). False when
+        there is no whole frame to hear.
 
         Raises:
             RecognitionError: the recogniser broke down.
@@ -71,19 +78,19 @@ class Listening:
         hearing = [pair for pair in enumerate(self._streams) if self._since[pair[0]] <= first]
         for channel, stream in hearing:
             heard = Heard(start, end, None if pieces is None else pieces[channel])
-            self._file(channel, await stream.hear(heard))
+            self._file(channel, await stream.hear(heard), since)
         for channel, stream in hearing:
-            self._file(channel, await stream.think(self.behind))
+            self._file(channel, await stream.think(self.behind), since)
         return True
 
-    async def finish(self) -> None:
-        """The record is complete and was heard: let the streams say the rest."""
+    async def finish(self, since: float) -> None:
+        """The record is complete since then, and was heard: let the streams say the rest."""
         end = self._format.seconds(self.position)
         rest = self._decoder.finish() if self._decoder else None
         for channel, stream in enumerate(self._streams):
             if rest is not None:
-                self._file(channel, await stream.hear(Heard(end, end, rest[channel])))
-            self._file(channel, await stream.finish())
+                self._file(channel, await stream.hear(Heard(end, end, rest[channel])), since)
+            self._file(channel, await stream.finish(), since)
         self.schedule.close()
 
     def close(self) -> None:
@@ -91,9 +98,9 @@ class Listening:
         self._streams.clear()
         self._decoder = None
 
-    def _file(self, channel: int, events: Iterable[Event]) -> None:
+    def _file(self, channel: int, events: Iterable[Event], since: float) -> None:
         for event in events:
-            self.schedule.add(channel, event)
+            self.schedule.add(channel, event, since)
 
 
 def _settings(config: SessionConfig, channel: int, since: float) -> StreamSettings:

@@ -70,7 +70,7 @@ class LiveSession(Session):
         self._intake = Intake(store, self.config.format, self._flaws, tentative=self._tentative)
         finals_wanted = wants.receive_final_transcripts or mail.takes_finals
         past = recall(store, self.config.channels, finals_wanted=finals_wanted)
-        self._listening = Listening(self.config, store, recognizer, past)
+        self._listening = Listening(self.config, store, recognizer, past, settings.spin)
         self._outbox = Outbox(settings.outbox_bytes, store)
         self.tail: Tail = Tail(past.latest)
         self._outgoing = Outgoing(
@@ -78,7 +78,7 @@ class LiveSession(Session):
             self.config,
             store=store,
             outbox=self._outbox,
-            stamp=self._stamp,
+            now=self._now,
             flaws=self._flaws,
             past=past,
             mail=mail,
@@ -92,13 +92,14 @@ class LiveSession(Session):
             settings=settings,
             past=past,
         )
-        self._acks = Lane(settings.ack, settings.seed, self._outgoing.put)
+        self._acks = Lane(settings.ack, settings.seed, self._outgoing.put, settings.spin)
         self._seat: Seat | None = None
         self._changed = Signal()  # somebody came or went, or the stage moved on
         self._more = Signal()  # there is more to hear, or the stage moved on
         self._heard = Signal()  # there is less to hear, or the stage moved on
         self._told = False  # everything has been said
         self._audio_at = 0.0
+        self._came_at = trio.current_time()  # when the last message of the client came in
         self._pausing = False  # no audio comes because none is read
 
     @property
@@ -193,6 +194,7 @@ class LiveSession(Session):
                 return
             if not seat.taken:
                 return
+            self._came_at = seat.connection.read_at
             if len(frame) > self._settings.max_frame:
                 limit = self._settings.max_frame
                 seat.dismiss(closing.TOO_BIG, f"a frame may have {limit} bytes")
@@ -248,18 +250,21 @@ class LiveSession(Session):
                     self._take_stop()
             case m.BadFrame(reason):
                 # The service's own answer is not known; one refusal keeps the session usable.
-                self._acks.put(
+                self._answer(
                     m.AudioAck(acknowledged=False, error=_error(HTTPStatus.BAD_REQUEST, reason))
                 )
+
+    def _answer(self, message: m.AudioAck | m.StopAck) -> None:
+        self._acks.put(message, self._came_at)
 
     def _take_audio(self, data: bytes) -> None:
         self._audio_at = trio.current_time()
         if self.stage is not Stage.OPEN and not self._flaws.hears_after_stop:
-            self._acks.put(m.AudioAck(acknowledged=False, error=_stopped()))
+            self._answer(m.AudioAck(acknowledged=False, error=_stopped()))
             return
         if data and not self._intake.received:
             self._outgoing.put_once(m.StartRecording())
-        self._acks.put(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
+        self._answer(m.AudioAck(acknowledged=True, data=self._intake.take(data)))
         self._more.set()
         limit = self._settings.max_seconds
         if limit is not None and self.store.seconds >= limit:
@@ -267,18 +272,19 @@ class LiveSession(Session):
 
     def _take_stop(self) -> None:
         if self.stage is not Stage.OPEN:
-            self._acks.put(m.StopAck(acknowledged=False, error=_stopped()))
+            self._answer(m.StopAck(acknowledged=False, error=_stopped()))
             return
         self.stop()
         data = m.StopAckData(
             recording_duration=self.store.seconds,
             recording_left_to_process=self._listening.behind,
         )
-        self._acks.put(m.StopAck(acknowledged=True, data=data))
+        self._answer(m.StopAck(acknowledged=True, data=data))
 
     def stop(self) -> None:
         """The audio is over. Does nothing when it is already."""
         if self.stage in (Stage.WAITING, Stage.OPEN):
+            self._came_at = trio.current_time()  # also where no message brought it about
             self._intake.settle(self._intake.received)
             self._move_on(Stage.STOPPED)
 
@@ -310,6 +316,7 @@ class LiveSession(Session):
             self._changed.set()
 
     async def _live(self) -> None:
+        said_at = trio.current_time()
         try:
             if self.stage is not Stage.CONCLUDED:
                 async with trio.open_nursery() as nursery:
@@ -317,9 +324,10 @@ class LiveSession(Session):
                     nursery.start_soon(self._telling.run)
                     await self._listen()
                 await self._acks.settled()
+                said_at = trio.current_time()
                 await self._telling.sum_up()
                 self._conclude()
-            await self._tell_result()
+            await self._tell_result(said_at)
         except* Exception as group:  # noqa: BLE001 - a bug ends this session, and no other
             self._break_down(group)
         await self._hand_over()
@@ -346,14 +354,14 @@ class LiveSession(Session):
         while True:
             if self.failure:
                 raise self.failure
-            if await self._listening.step():
+            if await self._listening.step(self._came_at):
                 self._heard.set()
                 await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
                 await self._more.wait()
             elif not self._intake.finish():
                 break
-        await self._listening.finish()
+        await self._listening.finish(self._came_at)
 
     def _conclude(self) -> None:
         """File the result, so that it is there before anybody is told."""
@@ -364,9 +372,10 @@ class LiveSession(Session):
         self.stage = Stage.CONCLUDED
         self._save()
 
-    async def _tell_result(self) -> None:
+    async def _tell_result(self, said_at: float) -> None:
+        """`said_at`: since when all that was heard has been told."""
         assert self.row.result is not None
-        await self._telling.end(self.row.result)
+        await self._telling.end(self.row.result, said_at)
         self._told = True
         if self._seat and not self._seat.dismissed:
             self._seat.dismiss(closing.NORMAL, "", flush=True)

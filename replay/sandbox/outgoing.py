@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from replay.sandbox.defects import Flaws
 from replay.sandbox.mail import Mail
 from replay.sandbox.outbox import Outbox, Parcel
 from replay.sandbox.past import Past
 from replay.sandbox.recognizers.base import Event, Final, Partial, SpeechEnded, SpeechStarted
+from replay.sandbox.standing import written
 from replay.sandbox.store import Store
 from replay.sandbox.tail import Tail
 from replay.wire import messages as m
@@ -28,7 +30,7 @@ class Outgoing:
         *,
         store: Store,
         outbox: Outbox,
-        stamp: Callable[[], str],
+        now: Callable[[], datetime],
         flaws: Flaws,
         past: Past,
         mail: Mail,
@@ -40,7 +42,7 @@ class Outgoing:
         self._wanted = config.messages_config
         self._store = store
         self._outbox = outbox
-        self._stamp = stamp
+        self._now = now
         self._flaws = flaws
         self._mail = mail
         self._tail = tail
@@ -62,11 +64,12 @@ class Outgoing:
 
         `key`: says of a post which others tell the same.
         """
-        stamp = self._stamp()
-        message.session_id, message.created_at = self._id, stamp
+        now = self._now()
+        message.session_id, message.created_at = self._id, written(now)
         # Posts are on record first: what a websocket was told is not put out again after a restart.
         self._mail.put(message, key)
         if wanted(message, self._wanted):
+            stamp = written(self._flaws.clock(now))
             for each in self._flaws.say(message):
                 self._put(each, stamp)
 

@@ -23,21 +23,33 @@ class Signal:
     async def wait(self) -> None:
         await self._event.wait()
 
+    async def wait_until(self, moment: float, spin: float) -> None:
+        """Wait, but no longer than until `moment` (trio's clock). trio wakes up to a millisecond
+        late: the last `spin` seconds are not slept, while others run on between two looks."""
+        event = self._event
+        with trio.move_on_at(moment - spin):
+            await event.wait()
+        while not event.is_set() and trio.current_time() < moment:
+            await trio.lowlevel.checkpoint()
+
 
 class Schedule:
     """Holds events back for as long as their delay says, on trio's clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, spin: float = 0.0) -> None:
+        """`spin`: see `Signal.wait_until`."""
+        self._spin = spin
         self._heap: list[tuple[float, int, int, Event]] = []
         self._count = 0
         self._last: dict[tuple[int, bool], float] = {}
         self._changed = Signal()
         self._closed = False
 
-    def add(self, channel: int, event: Event) -> None:
+    def add(self, channel: int, event: Event, since: float) -> None:
+        """`since`: when there was all that `event` took, on trio's clock."""
         # Among a channel's transcripts, and among its speech events, nothing overtakes.
         lane = (channel, isinstance(event, SpeechStarted | SpeechEnded))
-        due = max(trio.current_time() + event.delay, self._last.get(lane, 0.0))
+        due = max(since + event.delay, self._last.get(lane, 0.0))
         self._last[lane] = due
         heapq.heappush(self._heap, (due, self._count, channel, event))
         self._count += 1
@@ -57,5 +69,4 @@ class Schedule:
             if self._closed and not self._heap:
                 return None
             deadline = self._heap[0][0] if self._heap else float("inf")
-            with trio.move_on_at(deadline):
-                await self._changed.wait()
+            await self._changed.wait_until(deadline, self._spin)

@@ -60,6 +60,8 @@ class Settings:
     ack: how long acknowledgements take.
     post: how long the post-processing takes, before its first and before its last message.
     seed: of what `ack` and `post` draw.
+    spin: so many seconds before an answer that takes its time are not slept, since trio wakes up to
+        a millisecond late. 0 in virtual time, where the clock does not move while a task runs.
     """
 
     data: Path | None = None
@@ -91,3 +93,4 @@ class Settings:
     ack: Spread = AT_ONCE
     post: Spread = AT_ONCE
     seed: int = 0
+    spin: float = 0.0

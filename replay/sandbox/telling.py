@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from random import Random
 
-import trio
-
 from replay.sandbox import result
 from replay.sandbox.outgoing import Outgoing, utterance_id
 from replay.sandbox.past import Past
@@ -18,6 +16,7 @@ from replay.sandbox.recognizers.base import Final
 from replay.sandbox.schedule import Schedule
 from replay.sandbox.settings import Settings
 from replay.sandbox.store import Store
+from replay.waiting import wait_until
 from replay.wire import messages as m
 
 
@@ -71,8 +70,9 @@ class Telling:
         if self._processing.sums_up:
             self._store.file_addons(await self._processing.sum_up(self._store.utterances()))
 
-    async def end(self, facts: m.ResultMetadata) -> None:
-        """Tell the last messages; those of the post-processing take the time they were given."""
+    async def end(self, facts: m.ResultMetadata, since: float) -> None:
+        """Tell the last messages; those of the post-processing take the time they were given, the
+        first one from `since` on."""
         rng = Random(f"{self._settings.seed}/post")  # noqa: S311
         text = result.transcription(self._store.utterances())
         for message in result.last_messages(text, facts, self._store.addons()):
@@ -80,5 +80,6 @@ class Telling:
                 message, m.PostTranscript | m.PostSummarization | m.PostFinalTranscript
             )
             if post and self._settings.post:
-                await trio.sleep(self._settings.post.draw(rng))
+                since += self._settings.post.draw(rng)
+                await wait_until(since, self._settings.spin)
             self._outgoing.put_once(message)

@@ -36,7 +36,12 @@ _READ = 1 << 16
 
 
 class ServerWebSocket:
-    """A `Connection`. Attributes: path, query: what the client asked for, after `handshake`."""
+    """A `Connection`.
+
+    Attributes:
+        path, query: what the client asked for, after `handshake`.
+        read_at: see `Connection`.
+    """
 
     def __init__(
         self,
@@ -60,6 +65,7 @@ class ServerWebSocket:
         self._events: Iterator[Event] = iter(())
         self._sending = trio.Lock()
         self._lost: ConnectionLost | None = None
+        self.read_at = trio.current_time()
         self.path = ""
         self.query: dict[str, list[str]] = {}
 
@@ -152,6 +158,7 @@ class ServerWebSocket:
                 data = await self._stream.receive_some(_READ)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
+            self.read_at = trio.current_time()
             if not data:
                 raise self._is_lost(ConnectionLost(ABNORMAL, "the client hung up"))
             await self._feed(bytes(data))
@@ -178,19 +185,29 @@ class ServerWebSocket:
     async def _put(self, event: Event) -> None:
         if self._lost:
             raise self._lost
-        async with self._sending:
-            try:
-                data = self._machine.send(event)
-            except LocalProtocolError:
-                # Closed between two awaits, by the client or by us.
-                raise self._is_lost(ConnectionLost(NORMAL, "closed")) from None
-            try:
-                with trio.fail_after(self._send_timeout):
-                    await self._stream.send_all(data)
-            except trio.TooSlowError:
-                raise self._is_lost(ConnectionLost(ABNORMAL, "the client reads nothing")) from None
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
+        # Free as a rule: to wait for it, if only for a turn of the loop, would delay every answer.
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
+        try:
+            await self._send(event)
+        finally:
+            self._sending.release()
+
+    async def _send(self, event: Event) -> None:
+        try:
+            data = self._machine.send(event)
+        except LocalProtocolError:
+            # Closed between two awaits, by the client or by us.
+            raise self._is_lost(ConnectionLost(NORMAL, "closed")) from None
+        try:
+            with trio.fail_after(self._send_timeout):
+                await self._stream.send_all(data)
+        except trio.TooSlowError:
+            raise self._is_lost(ConnectionLost(ABNORMAL, "the client reads nothing")) from None
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
 
     def _is_lost(self, lost: ConnectionLost) -> ConnectionLost:
         """Remember the first reason."""

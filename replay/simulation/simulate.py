@@ -26,7 +26,6 @@ from replay.errors import ReplayError
 from replay.faults import Plan
 from replay.player import Pace, Player
 from replay.recorder import ListRecorder
-from replay.run import format_facts
 from replay.sandbox.hub import Sandbox, open_sandbox
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptedRecognizer
 from replay.sandbox.settings import Settings
@@ -35,6 +34,7 @@ from replay.simulation.injected import Injected, inject
 from replay.simulation.order import settled_order
 from replay.source import PreparedSource
 from replay.summary import Summary, summarise
+from replay.take import format_facts
 from replay.tasks import open_flat_nursery
 from replay.timeline import Timeline
 from replay.wire.config import format_fields
@@ -53,6 +53,7 @@ class Simulation:
     Attributes:
         audio: what is played, whole frames; by default `seconds` of counting audio.
         script, manner: what the sandbox hears, and how it tells it.
+        said: what is really said; None for what the script says.
         latency: of the network, in seconds each way.
         config: the body of `POST /v2/live` without the audio's format.
         chunk: seconds of audio in a chunk.
@@ -66,6 +67,7 @@ class Simulation:
     format: AudioFormat = field(default_factory=AudioFormat)
     script: Script = field(default_factory=lambda: Script(words=[]))
     manner: Manner = field(default_factory=Manner)
+    said: Sequence[j.ReferenceWord] | None = None
     latency: float = 0.025
     config: Mapping[str, Any] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
@@ -233,9 +235,11 @@ def _write_head(spec: Simulation, recorder: ListRecorder, seconds: float) -> Non
     )
     for control in spec.controls:
         recorder.write(structs.replace(control, t=0))
-    words = [j.ReferenceWord(w.word, w.start, w.end, w.channel) for w in spec.script.words]
+    words = spec.said
+    if words is None:
+        words = [j.ReferenceWord(w.word, w.start, w.end, w.channel) for w in spec.script.words]
     if words:
-        recorder.write(j.Reference(t=0, text=" ".join(w.word for w in words), words=words))
+        recorder.write(j.Reference(t=0, text=" ".join(w.word for w in words), words=list(words)))
 
 
 def _write_end(sandbox: Sandbox, recorder: ListRecorder, error: str) -> None:

@@ -16,14 +16,14 @@ from msgspec import UNSET, Struct, UnsetType
 # ------------------------------------------------------------------ server to client
 
 
-class Word(Struct):
+class Word(Struct, gc=False):
     word: str
     start: float
     end: float
     confidence: float
 
 
-class Utterance(Struct, kw_only=True):
+class Utterance(Struct, kw_only=True, gc=False):
     start: float
     end: float
     confidence: float
@@ -42,7 +42,7 @@ class MessageError(Struct, kw_only=True):
     exception: str | None = None
 
 
-class Message(Struct, kw_only=True, tag_field="type"):
+class Message(Struct, kw_only=True, tag_field="type", gc=False):
     """Base of everything the service sends.
 
     Attributes:
@@ -54,7 +54,7 @@ class Message(Struct, kw_only=True, tag_field="type"):
     created_at: str = ""
 
 
-class TranscriptData(Struct, kw_only=True):
+class TranscriptData(Struct, kw_only=True, gc=False):
     """`id` is shared by the partials and the final of one utterance; it is opaque."""
 
     id: str

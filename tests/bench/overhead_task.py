@@ -68,7 +68,7 @@ class Task:
 
     def ready(self) -> None:
         """All sessions are connected, and none plays yet; some time may pass before they do."""
-        # As `replay run` does (`observer.calm_collector`).
+        # As `replay run` does (`observer.settle_memory`).
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)

@@ -21,9 +21,8 @@ from statistics import median, quantiles
 import trio
 
 from replay.audio import NS, AudioFormat, Chunk
-from replay.cli.playing import SPIN_SECONDS
 from replay.pace import Plan
-from replay.player import wait_until
+from replay.waiting import SPIN_SECONDS, wait_until
 
 STREAMS = 100
 WORK_SECONDS = 0.0003

@@ -25,7 +25,6 @@ from replay.sandbox.recognizers.base import (
     Partial,
     SpeechEnded,
     SpeechStarted,
-    Stream,
     StreamSettings,
 )
 from replay.wire.messages import Utterance, Word
@@ -58,6 +57,7 @@ class Manner:
     Attributes:
         partial, final: from the audio that completes a transcript to the transcript, drawn for
             each.
+        speech: the same for the beginning and the end of speech.
         flicker: probability that the last word of a partial is a wrong one.
         repeat: say the script again every so many seconds of audio; None says it once.
         seed: of everything that is drawn.
@@ -65,6 +65,7 @@ class Manner:
 
     partial: Spread = AT_ONCE
     final: Spread = AT_ONCE
+    speech: Spread = AT_ONCE
     flicker: float = 0.0
     repeat: float | None = None
     seed: int = 0
@@ -91,11 +92,17 @@ def load_script(path: Path) -> Script:
 
 
 class ScriptedStream:
+    """One channel. What it says depends on nothing but the audio's length: `tell` and `rest` are
+    what `hear` and `finish` give, without a task."""
+
     def __init__(self, words: list[ScriptWord], manner: Manner, settings: StreamSettings) -> None:
         self._words = words
         self._manner = manner
         self._settings = settings
+        # One for each kind: with more flicker, times stay as they were.
         self._random = Random(f"{manner.seed}/{settings.channel}")  # noqa: S311
+        self._slips = Random(f"{manner.seed}/{settings.channel}/flicker")  # noqa: S311
+        self._notices = Random(f"{manner.seed}/{settings.channel}/speech")  # noqa: S311
         self._index = 0
         self._speaking = False
         self._since = 0.0  # where the open utterance begins, while speaking
@@ -104,15 +111,23 @@ class ScriptedStream:
         self._skip(settings.since)
 
     async def hear(self, heard: Heard) -> list[Event]:
-        events: list[Event] = []
-        while (step := self._step(heard.end + _SLACK)) is not None:
-            events += step
-        return events
+        return self.tell(heard.end)
 
     async def think(self, behind: float) -> list[Event]:  # noqa: ARG002
         return []
 
     async def finish(self) -> list[Event]:
+        return self.rest()
+
+    def tell(self, until: float) -> list[Event]:
+        """What is said once so many seconds of audio were heard, less what was said before."""
+        events: list[Event] = []
+        while (step := self._step(until + _SLACK)) is not None:
+            events += step
+        return events
+
+    def rest(self) -> list[Event]:
+        """What is still to be said when the audio is over."""
         return self._end_speech() if self._speaking else []
 
     def _skip(self, since: float) -> None:
@@ -128,7 +143,7 @@ class ScriptedStream:
             if start > now:
                 return None
             self._speaking, self._since, self._last_end = True, start, start
-            return [SpeechStarted(start)]
+            return [SpeechStarted(start, self._manner.speech.draw(self._notices))]
         silence = self._last_end + self._settings.endpointing
         quiet = silence if start >= silence - _SLACK else _NEVER
         cut = self._since + self._settings.longest if self._said else _NEVER
@@ -148,7 +163,7 @@ class ScriptedStream:
         if not self._settings.partials:
             return []
         words = list(self._said)
-        if self._random.random() < self._manner.flicker:
+        if self._slips.random() < self._manner.flicker:
             words[-1] = Word(self._wrong(words[-1].word), word.start, word.end, 0.5)
         return [Partial(self._utterance(words), self._manner.partial.draw(self._random))]
 
@@ -159,7 +174,8 @@ class ScriptedStream:
 
     def _end_speech(self) -> list[Event]:
         self._speaking = False
-        return [SpeechEnded(self._last_end), *self._final()]
+        ended = SpeechEnded(self._last_end, self._manner.speech.draw(self._notices))
+        return [ended, *self._final()]
 
     def _final(self) -> list[Event]:
         words, self._said = self._said, []
@@ -180,7 +196,7 @@ class ScriptedStream:
 
     def _wrong(self, right: str) -> str:
         others = [word.word for word in self._words if f" {word.word}" != right]
-        return f" {self._random.choice(others)}" if others else " hm"
+        return f" {self._slips.choice(others)}" if others else " hm"
 
     def _next_word(self) -> ScriptWord | None:
         if not self._words:
@@ -213,7 +229,7 @@ class ScriptedRecognizer:
     async def prepare(self) -> None:
         """Nothing to load."""
 
-    def stream(self, settings: StreamSettings) -> Stream:
+    def stream(self, settings: StreamSettings) -> ScriptedStream:
         words = [word for word in self._words if word.channel == settings.channel]
         return ScriptedStream(words, self._manner, settings)
 
