@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,9 @@ bench-rescore: $(READY)  ## A stored hour of 10,000 words, loaded, measured and 
 
 bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 times; restarts
 	$(BIN)/python tests/bench/kill.py
+
+bench-overhead: $(READY)  ## What our client costs, beside the published Python SDK in the same run
+	$(BIN)/python tests/bench/overhead.py
 
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	@for tool in node npm; do command -v $$tool >/dev/null \

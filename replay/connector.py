@@ -7,6 +7,7 @@ silence, one pings; they end together.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import trio
@@ -30,7 +31,7 @@ _FINDINGS_EACH = 100
 class Connector:
     """Attributes:
     opened: set when the first connection is open.
-    wake: set when there may be something to send.
+    wake: set when there may be something to send. Nothing that is received makes it so.
     moved: set when something was sent.
     final: the end result, once it came over a connection.
     wire: the open connection, if there is one.
@@ -153,6 +154,16 @@ class Connector:
     # ------------------------------------------------------------ the tasks of one connection
 
     async def _send(self, wire: Wire) -> None:
+        try:
+            while True:
+                # One scope for many pauses: to make one for each takes as long as masking a chunk.
+                with trio.CancelScope() as pause:
+                    await self._send_until(wire, pause)
+        except ConnectionLost:
+            return  # the receiver sees it too, and says so
+
+    async def _send_until(self, wire: Wire, pause: trio.CancelScope) -> None:
+        """Send what there is to send, until only time has to pass and `pause` has let it."""
         session = self._session
         while True:
             action = session.next_send(trio.current_time())
@@ -160,18 +171,18 @@ class Connector:
                 self._recorder.write(
                     j.CaughtUp(t=self._recorder.now(), connection=session.connections)
                 )
-            try:
-                match action:
-                    case SendAudio():
-                        await self._send_audio(wire, action)
-                    case SendStop():
-                        await self._send_stop(wire, action)
-                    case Wait(until=until):
-                        with trio.move_on_at(until):
-                            await self.wake.wait()
-                        self.wake = trio.Event()
-            except ConnectionLost:
-                return  # the receiver sees it too, and says so
+            match action:
+                case SendAudio():
+                    await self._send_audio(wire, action)
+                case SendStop():
+                    await self._send_stop(wire, action)
+                case Wait(until=until):
+                    pause.deadline = until
+                    await self.wake.wait()
+                    self.wake = trio.Event()
+                    pause.deadline = math.inf
+                    if pause.cancel_called:  # in the same moment: it must not cut a frame in two
+                        return
 
     async def _send_audio(self, wire: Wire, action: SendAudio) -> None:
         stop = action.offset + action.size
@@ -243,7 +254,6 @@ class Connector:
             self.final = message.data
         if not isinstance(message, m.AudioAck):
             self._out.send_nowait(message)
-        self.wake.set()
 
     def _record_message(self, t: int, frame: str | bytes) -> None:
         body = j.raw(frame)

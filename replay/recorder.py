@@ -2,13 +2,15 @@
 
 A recorder stamps entries with its own time, nanoseconds since it was made on trio's clock. The file
 recorder never writes on the event loop: lines and audio are put by, and a task writes them in a
-worker thread a few times a second, so that a slow disk delays nothing that is being measured.
+worker thread twice a second, so that a slow disk delays nothing that is being measured.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from io import SEEK_END, FileIO
 from pathlib import Path
@@ -20,7 +22,8 @@ from replay import journal
 from replay.audio import HEADER_BYTES, NS, AudioFormat, wav_header
 from replay.errors import MachineError
 
-_FLUSH_SECONDS = 0.2
+#: What a process that is killed loses at most. To hand over to a thread costs as much as a chunk.
+_FLUSH_SECONDS = 0.5
 
 
 class Recorder(Protocol):
@@ -55,7 +58,7 @@ class ListRecorder:
 
 
 class Spool:
-    """A file that is appended to from the event loop and written by a thread.
+    """A file that is appended to from the event loop and written by threads, one at a time.
 
     What the disk does not take stays first in line, so that the file never has a gap.
     """
@@ -64,33 +67,39 @@ class Spool:
         self.path = path
         self.size = 0
         self._file = file
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
         self._rest = b""
+        self._writing = threading.Lock()
+
+    @property
+    def waits(self) -> bool:
+        """Is there anything to write?"""
+        return bool(self._waiting or self._rest)
 
     def append(self, data: bytes) -> None:
         self._waiting.append(data)
         self.size += len(data)
 
-    async def flush(self) -> None:
-        """Write what waits, in a worker thread.
+    def write(self) -> None:
+        """Write what waits; not for the event loop. Where nothing waits the file is not touched: it
+        may be closed.
 
         Raises:
             MachineError: the disk is full, or another reason why it cannot be written.
         """
-        # Taken on the event loop: a thread that took it could miss what is appended meanwhile.
-        self._rest = b"".join([self._rest, *self._waiting])
-        self._waiting.clear()
-        await trio.to_thread.run_sync(self._write)
+        with self._writing:
+            rest = memoryview(b"".join([self._rest, *self._taken()]))
+            try:
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                raise cannot_write(self.path, error) from None
+            finally:
+                self._rest = bytes(rest)
 
-    def _write(self) -> None:
-        rest = memoryview(self._rest)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise cannot_write(self.path, error) from None
-        finally:
-            self._rest = bytes(rest)
+    def _taken(self) -> Iterator[bytes]:
+        while self._waiting:  # one by one: what is appended meanwhile is not missed
+            yield self._waiting.popleft()
 
 
 def cannot_write(path: Path, error: OSError) -> MachineError:
@@ -110,6 +119,7 @@ class FileRecorder:
         self._entries = entries
         self._audio = audio
         self._watch = watch
+        self.spools = (entries, audio)
 
     def now(self) -> int:
         return self.at(trio.current_time())
@@ -127,13 +137,45 @@ class FileRecorder:
         self._audio.append(data)
 
     async def flush(self) -> None:
-        for spool in (self._entries, self._audio):
-            await spool.flush()
+        """Write what waits, in a worker thread.
+
+        Raises:
+            MachineError: the disk does not take it.
+        """
+        await write_out(self.spools)
 
     async def flush_forever(self) -> None:
-        while True:
-            await trio.sleep(_FLUSH_SECONDS)
-            await self.flush()
+        """Flush it twice a second."""
+        await flush_forever([self])
+
+
+async def flush_forever(recorders: Collection[FileRecorder]) -> None:
+    """Flush all of them twice a second. Some may be opened and closed meanwhile.
+
+    Raises:
+        MachineError: the disk does not take it.
+    """
+    while True:
+        await trio.sleep(_FLUSH_SECONDS)
+        await write_out([spool for recorder in recorders for spool in recorder.spools])
+
+
+async def write_out(spools: Iterable[Spool]) -> None:
+    """Write what waits in `spools`, one after the other, in a worker thread.
+
+    Raises:
+        MachineError: the disk does not take it.
+    """
+    filled = [spool for spool in spools if spool.waits]
+    if filled:
+        await trio.to_thread.run_sync(_write_all, filled)
+    else:
+        await trio.lowlevel.checkpoint()
+
+
+def _write_all(spools: list[Spool]) -> None:
+    for spool in spools:
+        spool.write()
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import shutil
 import signal
@@ -15,6 +14,7 @@ import trio
 
 from replay import journal as j
 from replay.errors import Interrupted, MachineError, UsageError
+from replay.observer import settle_memory
 from replay.opening import request_body
 from replay.recorder import FileRecorder, cannot_write, open_recorder
 from replay.source import open_source
@@ -67,13 +67,6 @@ async def run(options: RunOptions, make_view: Callable[[], View] | None = None) 
         if not take.began:
             raise Interrupted("interrupted before the session was open")
     return directory
-
-
-def settle_memory() -> None:
-    """What is loaded by now lives as long as the process. Left to the collector, its next full
-    pass would hold the event loop for tens of milliseconds in the middle of a run."""
-    gc.collect()
-    gc.freeze()
 
 
 async def _record(take: Take, recorder: FileRecorder, view: View | None) -> None:

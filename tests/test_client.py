@@ -733,6 +733,28 @@ async def test_the_job_is_asked_for_until_it_is_done(autojump_clock: None) -> No
     assert session.result is not None
 
 
+async def test_audio_in_the_moment_of_a_sign_of_life(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Audio that comes when a pause is just over goes out whole, on the same connection."""
+    async with open_fake(lambda line, number: line.serve()) as service:
+        recorder = ListRecorder()
+        async with open_session(service, recorder=recorder, policy=QUICK) as session:
+            await session.wait_opened()
+            await session.send(bytes(3200))
+            await trio.sleep(1)
+            # The sender is woken, and before it runs its pause ends as well.
+            autojump_clock.jump(30)
+            await session.send(b"\1" * 3200)
+            await trio.sleep(1)
+            session.stop()
+            async for _ in session:
+                pass
+    assert outcome(session) == "complete"
+    assert b"\1" * 3200 in service.heard
+    assert len(of(recorder, j.Connected)) == 1
+
+
 # ------------------------------------------------------------------ leaving
 
 

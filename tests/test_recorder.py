@@ -24,7 +24,15 @@ from msgspec import UNSET, Raw
 from replay import journal as j
 from replay.audio import AudioFormat, wav_data_offset, wav_header
 from replay.errors import MachineError
-from replay.recorder import ListRecorder, Spool, cannot_write, open_recorder
+from replay.recorder import (
+    FileRecorder,
+    ListRecorder,
+    Spool,
+    cannot_write,
+    flush_forever,
+    open_recorder,
+    write_out,
+)
 from replay.source import PreparedSource, SourceSpec
 from replay.spill import Spill
 from replay.take import RunOptions, Take
@@ -186,6 +194,35 @@ async def test_entries_written_during_a_flush_are_not_lost(tmp_path: Path) -> No
     assert [entry.t for entry in j.decode_lines(lines)] == list(range(3000))
 
 
+async def test_many_recorders_are_flushed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while some of them close: each journal is whole, nothing in it is double."""
+    monkeypatch.setattr("replay.recorder._FLUSH_SECONDS", 0)
+    recorders: list[FileRecorder] = []
+
+    async def record(number: int) -> None:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        async with open_recorder(directory, FORMAT) as recorder:
+            recorders.append(recorder)
+            for n in range(20 * number):
+                recorder.write(j.CaughtUp(t=n, connection=number))
+                recorder.audio(bytes(2))
+                await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as flushing:
+        flushing.start_soon(flush_forever, recorders)
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(record, number)
+        flushing.cancel_scope.cancel()
+    for number in range(30):
+        lines = (tmp_path / f"{number}/journal.jsonl").read_bytes().splitlines(keepends=True)
+        assert [entry.t for entry in j.decode_lines(lines)] == list(range(20 * number))
+        assert (tmp_path / f"{number}/sent.wav").stat().st_size == 44 + 40 * number
+
+
 async def test_a_directory_with_a_journal_is_not_overwritten(tmp_path: Path) -> None:
     """A journal is never rewritten."""
     (tmp_path / "journal.jsonl").write_text("mine")
@@ -202,7 +239,7 @@ async def test_a_full_disk_is_one_clear_line() -> None:
         spool.append(b"x\n")
         for _ in range(2):
             with pytest.raises(MachineError) as caught:
-                await spool.flush()
+                await write_out([spool])
             assert str(caught.value) == (
                 "the disk is full: cannot write /runs/1/journal.jsonl; what was written is kept"
             )
@@ -229,9 +266,9 @@ async def test_a_disk_that_was_full_for_a_while_leaves_no_gap() -> None:
     spool = Spool(Path("j"), file)  # type: ignore[arg-type]
     spool.append(b"first line\n")
     with pytest.raises(MachineError):
-        await spool.flush()
+        await write_out([spool])
     spool.append(b"second line\n")
-    await spool.flush()
+    await write_out([spool])
     assert file.written == b"first line\nsecond line\n"
 
 

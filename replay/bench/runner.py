@@ -16,9 +16,9 @@ from replay.bench.schedule import Block, blocks
 from replay.bench.store import Store
 from replay.benchmark import Play, Recording
 from replay.errors import Interrupted, MachineError, ReplayError
+from replay.observer import settle_memory
 from replay.recorder import open_recorder
 from replay.report import json as json_report
-from replay.run import settle_memory
 from replay.source import open_source
 from replay.summary import Summary, summarise
 from replay.take import RunOptions, Take, all_faults, inject

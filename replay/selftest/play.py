@@ -12,9 +12,9 @@ import trio
 
 from replay.errors import Interrupted
 from replay.faults import parse_plan
+from replay.observer import settle_memory
 from replay.player import Pace
 from replay.recorder import cannot_write, open_recorder
-from replay.run import settle_memory
 from replay.sandbox.process import SandboxProcess
 from replay.selftest.sleeper import Sleeper, open_sleeper
 from replay.selftest.trial import Trial
