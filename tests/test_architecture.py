@@ -41,7 +41,7 @@ FLOORS = {
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "waiting": 2,
-    **dict.fromkeys(("machine", "rundir"), 2),
+    **dict.fromkeys(("machine", "rundir", "workers"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
