@@ -76,7 +76,7 @@ def report(paths: Sequence[Path], options: dict[str, Any], *, as_json: bool) -> 
             raise UsageError(f"--{name} is of one run or benchmark: name one")
     console = Console()
     told = _Told()
-    for path in paths:
+    for path in rundir.runs(paths):
         try:
             subject = _look(path, Console(stderr=True))
         except UsageError as error:
