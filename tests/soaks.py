@@ -23,7 +23,9 @@ from replay.endurance.outcome import (
 )
 from replay.endurance.resources import Sample
 from replay.faults import parse_plan
+from replay.sandbox.defects import planted
 from replay.sandbox.recognizers.scripted import Script, ScriptWord
+from replay.sandbox.settings import Settings
 from replay.simulation.simulate import Simulation, simulate
 from replay.summary import summarise
 
@@ -38,6 +40,7 @@ def played(
     number: int = 0,
     began: float = 0.0,
     cut: bool = False,
+    defects: tuple[str, ...] = (),
 ) -> Outcome:
     """A session that was really played, in virtual time, and folded."""
     words = [
@@ -46,7 +49,11 @@ def played(
         if at % 10 < 7
     ]
     spec = Simulation(
-        seconds=seconds, script=Script(words), plan=parse_plan(list(faults)), seed=seed
+        seconds=seconds,
+        script=Script(words),
+        plan=parse_plan(list(faults)),
+        settings=Settings(defects=tuple(planted(each) for each in defects)),
+        seed=seed,
     )
     done = simulate(spec)
     timeline = done.timeline

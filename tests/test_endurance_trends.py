@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from soaks import process, session
+from soaks import played, process, session
 
 from replay.endurance.growth import drift, leaks, sure, warm_up
 from replay.endurance.judging import Facts, judge
@@ -228,6 +228,14 @@ def test_a_soak_fails_for_a_leak_and_names_it() -> None:
     assert reason.endswith(" reconnections")
     (course,) = summary.resources
     assert (course.who, len(course.t), course.t[-1]) == ("sandbox", 300, samples[-1].t)
+
+
+def test_a_sandbox_that_tires_is_named() -> None:
+    """Played in virtual time: fifty reconnections, each served 10 ms later than the one before."""
+    tired = played(1, faults=("reset @ 3s every 4s",), seconds=200.0, defects=("tiring=10ms",))
+    summary = judge(tally([tired]), History(), Facts(plan={}, elapsed=200.0))
+    assert summary.reconnects >= 50
+    assert [each.of for each in sure(summary.drifts)] == ["recover"]
 
 
 def test_a_soak_fails_for_recoveries_that_tire() -> None:

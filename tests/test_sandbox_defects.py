@@ -271,6 +271,14 @@ async def test_tiring(autojump_clock: trio.testing.MockClock) -> None:
     assert waited == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2], abs=0.002)
 
 
+async def test_what_leaks_is_one_sandboxs(autojump_clock: trio.testing.MockClock) -> None:
+    """Another one made by the same settings begins anew."""
+    made = (planted("tiring=40ms"),)
+    for _ in range(2):
+        async with sandbox(scripted(SCRIPT), defects=made) as box:
+            assert await reconnections(box, 1) == pytest.approx([0.04], abs=0.002)
+
+
 async def test_several_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """Defects add up."""
     seen = await session("shift", "inclusive-acks", "no-post")

@@ -278,6 +278,11 @@ def planted(text: str) -> Planted:
     return found
 
 
+def fresh(all_planted: Sequence[Planted]) -> tuple[Planted, ...]:
+    """The same for another sandbox: nothing has leaked there yet."""
+    return tuple(Planted(each.text, each.kind, each.argument) for each in all_planted)
+
+
 def flaws(all_planted: Sequence[Planted], fmt: AudioFormat) -> Flaws:
     """What a new session suffers from."""
     defects = []

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ import trio
 from replay.audio import AudioFormat
 from replay.errors import DiskFull, MachineError, ReplayError
 from replay.sandbox import jobs
-from replay.sandbox.defects import flaws
+from replay.sandbox.defects import flaws, fresh
 from replay.sandbox.files import GONE, remove
 from replay.sandbox.jobs import Entry
 from replay.sandbox.live import LiveSession
@@ -78,7 +79,8 @@ class Sandbox:
         rng: Random | None = None,
         began: datetime | None = None,
     ) -> None:
-        self.settings = settings
+        # What a defect keeps, it keeps for one sandbox, whoever else is made by these settings.
+        self.settings = settings = replace(settings, defects=fresh(settings.defects))
         self.recognizer = recognizer
         self.troubles = troubles
         self._directory = directory
