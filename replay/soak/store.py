@@ -63,6 +63,16 @@ class Asked(Struct, kw_only=True):
     machine: dict[str, Any] = field(default_factory=dict)
 
 
+class Line(Struct, kw_only=True):
+    """A line of the log; the others have none of the fields but the first."""
+
+    event: str
+    session: str = ""
+    worker: int = 0
+    seed: int = 0
+    at: float = 0.0
+
+
 class State(Struct, kw_only=True):
     """How far it has come: replaced every few seconds.
 
@@ -201,6 +211,14 @@ class Store:
         found = sorted((self.path / SESSIONS).glob("*/journal.jsonl"))
         paths = [each.parent.relative_to(self.path) for each in found]
         return [each for each in paths if str(each) not in judged]
+
+    def begun(self) -> dict[str, Line]:
+        """When each session began, by its path, from the log."""
+        found = {}
+        for each in self.read(EVENTS, Line):
+            if each.event == "begun":
+                found[each.session] = each
+        return found
 
     # ------------------------------------------------------------------ what it came to
 
