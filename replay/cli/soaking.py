@@ -16,7 +16,8 @@ import trio
 from replay import __version__
 from replay.cli.asking import run_options
 from replay.cli.console import Console
-from replay.conditions import Condition, parse_condition
+from replay.conditions import Condition
+from replay.endurance import promises
 from replay.endurance.outcome import Outcome
 from replay.endurance.summary import Death
 from replay.errors import UsageError
@@ -68,7 +69,7 @@ def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> i
         store, options = _resumed(context.command, options)
     else:
         store = _begun(context.meta["arguments"], options)
-    conditions = [parse_condition(text) for text in options["assertions"]]
+    conditions = [promises.parse(text) for text in options["assertions"]]
     run = _run_options(options)
     console = Console(stderr=as_json)
     if store.left:
