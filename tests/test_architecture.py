@@ -48,7 +48,7 @@ FLOORS = {
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
     **dict.fromkeys(("verify", "report"), 4),
-    **dict.fromkeys(("bench", "grid", "selftest"), 4),
+    **dict.fromkeys(("bench", "grid", "selftest", "soak"), 4),
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),

@@ -1,0 +1,1 @@
+"""Hours of sessions with their connections coming and going, over several processes."""
