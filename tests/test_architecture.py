@@ -37,11 +37,11 @@ FLOORS = {
     **dict.fromkeys(
         ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
     ),
-    **dict.fromkeys(("outcomes", "trace"), 1),
+    **dict.fromkeys(("endurance", "outcomes", "trace"), 1),
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "waiting": 2,
-    **dict.fromkeys(("machine", "rundir", "workers"), 2),
+    **dict.fromkeys(("machine", "rundir", "watching", "workers"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
