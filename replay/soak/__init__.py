@@ -1,1 +1,1 @@
-"""Hours of sessions with their connections coming and going, over several processes."""
+"""Soaks: many sessions for hours, with disconnects coming and going."""

@@ -1,0 +1,221 @@
+"""What `replay soak` does with its options: a plan, its sessions, what they came to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import trio
+
+from replay import __version__
+from replay.cli.asking import run_options
+from replay.cli.console import Console
+from replay.conditions import Condition, parse_condition
+from replay.endurance.outcome import Outcome
+from replay.endurance.summary import Death
+from replay.errors import UsageError
+from replay.faults import Plan
+from replay.faults.rules import Rule
+from replay.machine import this_machine
+from replay.soak import playlist
+from replay.soak.assess import assess
+from replay.soak.rota import LEAST_SECONDS, Rota
+from replay.soak.soak import Soak
+from replay.soak.store import Asked, Store, prepare
+from replay.take import RunOptions
+from replay.wire.http import redact
+
+_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
+#: The service ends a session after so long.
+_LIMIT_SECONDS = 3 * 3600.0
+#: What of a run's options a soak has no options for.
+_AS_USUAL: dict[str, Any] = {
+    "session": None,
+    "stream_index": None,
+    "start": 0,
+    "duration": None,
+    "loop": 1,
+    "source_timeout": 10,
+    "capture": None,
+    "speed": 1,
+    "phase": "live",
+    "frames": "binary",
+    "ack_timeout": 5,
+    "connect_timeout": 5,
+    "end_timeout": 120,
+    "reference": None,
+    "callback": False,
+    "no_file": False,
+}
+
+
+def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> int:
+    """Soak, or go on soaking; the exit code.
+
+    Args:
+        context: of the command; its `meta` has what it was called with, as "arguments".
+
+    Raises:
+        ReplayError: the options make no sense, a target cannot be started, or the disk is full.
+    """
+    if options["resume"] is not None:
+        store, options = _resumed(context.command, options)
+    else:
+        store = _begun(context.meta["arguments"], options)
+    conditions = [parse_condition(text) for text in options["assertions"]]
+    run = _run_options(options)
+    console = Console(stderr=as_json)
+    if store.left:
+        watcher = _Watcher(console)
+        going = Soak(
+            store,
+            run,
+            options["watched"],
+            watcher,
+            _enough(conditions) if options["abort_on_fail"] else lambda *_: "",
+        )
+        trio.run(going.run)
+    summary = assess(store, conditions)
+    store.write({"summary.json": msgspec.json.format(msgspec.json.encode(summary), indent=1)})
+    console.print(summary.verdict, summary.reasons)
+    console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
+    if as_json:
+        click.echo((store.path / "summary.json").read_text(), nl=False)
+    return _EXIT[summary.verdict]
+
+
+class _Watcher:
+    refresh_seconds = 0.5
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def refresh(self, soak: Soak) -> None:
+        pass
+
+    def told(self, soak: Soak, outcome: Outcome) -> None:
+        self._console.print(
+            outcome.place.path, outcome.verdict, outcome.reconnects, outcome.reasons[:2]
+        )
+
+    def died(self, soak: Soak, death: Death) -> None:
+        self._console.print("died", death.worker, death.why)
+
+
+def _enough(conditions: Sequence[Condition]) -> Any:
+    """Ends a soak that is sure to fail."""
+
+    def enough(soak: Soak, outcome: Outcome | None) -> str:
+        if outcome is not None:
+            failed = outcome.verdict == "fail"
+            return f"{outcome.place.path} failed" if failed else ""
+        summary = assess(soak.store, conditions)
+        return summary.reasons[0] if summary.verdict == "fail" else ""
+
+    return enough
+
+
+# ------------------------------------------------------------------ the plan
+
+
+def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
+    if not options["sources"]:
+        raise UsageError("no source: name recordings, or `counter`")
+    run = _run_options(options)
+    rota = _rota(options)
+    own, common = _told_apart(run, options)
+    path = options["out"] or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-soak"
+    prepare(path)
+    made = trio.run(playlist.make, path, options["sources"], run)
+    return Store.create(
+        path,
+        Asked(
+            replay_version=__version__,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            name=path.name,
+            arguments=list(arguments),
+            directory=str(Path.cwd()),
+            sources=list(options["sources"]),
+            target=redact(run.target.url) if run.target.url else run.target.kind,
+            rota=rota,
+            processes=options["processes"] or len(os.sched_getaffinity(0)),
+            seed=options["seed"],
+            keep=options["keep"],
+            faults=list(own.texts),
+            common=list(common.texts),
+            chaos=options["chaos"],
+            assertions=list(options["assertions"]),
+            watched=list(options["watched"]),
+            playlist=made,
+            machine=msgspec.to_builtins(this_machine()),
+        ),
+    )
+
+
+def _rota(options: Mapping[str, Any]) -> Rota:
+    seconds, length = float(options["seconds"]), float(options["session_length"])
+    if seconds < LEAST_SECONDS:
+        raise UsageError(f"--for {seconds:g} s: a session needs {LEAST_SECONDS:g} s at least")
+    if not LEAST_SECONDS <= length < _LIMIT_SECONDS:
+        raise UsageError(
+            f"--session-length {length:g} s: from {LEAST_SECONDS:g} s to less than the service's 3h"
+        )
+    if options["profile"] == "ramp" and options["ramp"] is not None:
+        raise UsageError("--profile ramp begins sessions all the time: no --ramp")
+    ramp = min(60.0, seconds / 10) if options["ramp"] is None else float(options["ramp"])
+    if ramp >= seconds:
+        raise UsageError(f"--ramp {ramp:g} s: is as long as all of it")
+    return Rota(
+        seconds=seconds,
+        sessions=options["sessions"],
+        session_length=length,
+        ramp=ramp,
+        profile=options["profile"],
+        shard=options["shard"],
+    )
+
+
+def _told_apart(run: RunOptions, options: Mapping[str, Any]) -> tuple[Plan, Plan]:
+    """The faults of each session, and those of all at once."""
+    own: list[Rule] = []
+    common: list[Rule] = []
+    for rule in run.plan:
+        kinds = {step.fault.kind for step in rule.steps}
+        if "restart" not in kinds:
+            own.append(rule)
+            continue
+        if kinds != {"restart"}:
+            raise UsageError(
+                f"{rule}: restart takes the sandbox from all sessions: nothing follows it, "
+                "and it follows nothing"
+            )
+        if options["target"] != "sandbox":
+            raise UsageError("restart needs a sandbox of our own: use --target sandbox")
+        common.append(rule)
+    return Plan(tuple(own)), Plan(tuple(common))
+
+
+def _run_options(options: dict[str, Any]) -> RunOptions:
+    found = run_options("", {**options, **_AS_USUAL, "out": None}, 1, 1)
+    return replace(found, pace=replace(found.pace, spin=0.0))
+
+
+def _resumed(command: click.Command, options: dict[str, Any]) -> tuple[Store, dict[str, Any]]:
+    """A soak as it was asked for."""
+    if options["sources"]:
+        raise UsageError("--resume goes on with what was begun: no sources")
+    store = Store.open(options["resume"].resolve())
+    try:
+        os.chdir(store.asked.directory)
+    except OSError as error:
+        raise UsageError(f"{store.asked.directory}: {(error.strerror or '').lower()}") from None
+    stored = command.make_context("soak", list(store.asked.arguments)).params
+    stored["metrics"] = options["metrics"] or stored["metrics"]
+    stored["watched"] = options["watched"]  # those of then have other numbers now
+    return store, stored
