@@ -51,6 +51,7 @@ def frame(live: Live, width: int, height: int) -> RenderableType:
         *recoveries[: shown[0]],
         Text(),
         *processes[: shown[1]],
+        *([Text()] if sum(shown) < room and told else []),
         *told[len(told) - shown[2] :],
     ]
     for line in lines:
