@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from soaks import histogram, outcomes, played, session
+from played_soaks import histogram, outcomes, played, session
 
 from replay.continuity import Comparison, Finding, Range, compare
 from replay.endurance.folding import joined, outcome
