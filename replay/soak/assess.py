@@ -17,23 +17,16 @@ from replay.soak.rota import visits
 from replay.soak.store import OUTCOMES, SAMPLES, Store
 
 
-def assess(
-    store: Store, conditions: Sequence[Condition], tally: Tally | None = None
-) -> SoakSummary:
+def assess(store: Store, conditions: Sequence[Condition]) -> SoakSummary:
     """The summary of everything that has been put down.
-
-    Args:
-        tally: of all outcomes, where somebody has it already.
 
     Raises:
         UsageError: something of it cannot be read.
     """
-    if tally is None:
-        tally = Tally()
-        for outcome in store.read(OUTCOMES, Outcome):
-            tally.add(outcome)
-    history = History(store.read(SAMPLES, Sample))
-    return judge(tally, history, facts(store), conditions)
+    tally = Tally()
+    for outcome in store.read(OUTCOMES, Outcome):
+        tally.add(outcome)
+    return judge(tally, History(store.read(SAMPLES, Sample)), facts(store), conditions)
 
 
 def facts(store: Store) -> Facts:
