@@ -103,8 +103,9 @@ class PlainView:
 
     def show(self, live: Live) -> None:
         """The line of this minute, if it has not been written."""
-        over = live.elapsed >= live.asked or live.ending != self._ending
-        if live.elapsed >= self._next or over:
+        done = live.elapsed >= live.asked and self._next < float("inf")
+        over = done or live.ending != self._ending
+        if over or self._next <= live.elapsed < live.asked:
             self._next = (live.elapsed // _LINE_EVERY + 1) * _LINE_EVERY
             self._next = float("inf") if live.elapsed >= live.asked else self._next
             self._ending = live.ending
