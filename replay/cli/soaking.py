@@ -76,15 +76,20 @@ def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> i
     else:
         store = _begun(context.meta["arguments"], options)
     conditions = [promises.parse(text) for text in options["assertions"]]
-    console = Console(stderr=as_json)
     if store.left:
-        _play(store, options, conditions, console)
+        _play(store, options, conditions, Console(stderr=as_json))
+    return conclude(store, conditions, as_json=as_json)
+
+
+def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) -> int:
+    """Sum a soak up, leave its reports in its directory, and say what came of it: the exit code."""
+    console = Console(stderr=as_json)
     summary = assess(store, conditions)
     with console.status("writing …") if console.is_terminal else nullcontext():
         store.write(render_files(summary))
     soak_text.show(summary, console)
     console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
-    if store.left:
+    if store.left and not store.asked.parts:
         told = f"{duration_text(round(store.left) * NS)} left: replay soak --resume {store.path}"
         console.print(told, style="dim", highlight=False, soft_wrap=True)
     if as_json:

@@ -42,6 +42,7 @@ def facts(store: Store) -> Facts:
         seed=asked.seed,
         elapsed=state.elapsed,
         asked=asked.rota.seconds,
+        shards=max(1, len(asked.parts)),
         settled=warm_up(state.elapsed, begun),
         deaths=state.deaths,
     )
