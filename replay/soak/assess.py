@@ -37,12 +37,14 @@ def facts(store: Store) -> Facts:
         del plan[name]
     firsts = (next(visits(asked.rota, slot), None) for slot in asked.rota.slots)
     begun = max((each.begin for each in firsts if each is not None), default=0.0)
+    # Until then more and more sessions have lived for long, and what they hold grows with that.
+    rotated = begun + asked.rota.session_length
     return Facts(
         plan=plan,
         seed=asked.seed,
         elapsed=state.elapsed,
         asked=asked.rota.seconds,
         shards=max(1, len(asked.parts)),
-        settled=warm_up(state.elapsed, begun),
+        settled=max(warm_up(state.elapsed, begun), min(rotated, state.elapsed / 2)),
         deaths=state.deaths,
     )
