@@ -6,6 +6,7 @@ is left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 from replay import checks
@@ -87,10 +88,10 @@ def _gauges(found: Exposition, elapsed: float, asked: float | None) -> None:
         found.add("replay_soak_asked_seconds", "gauge", about, {}, asked, "seconds")
 
 
-def _totals(found: Exposition, reconnects: int, faults: dict[str, int] | Labels) -> None:
+def _totals(found: Exposition, reconnects: int, faults: Mapping[str, int]) -> None:
     found.add("replay_soak_reconnects", "counter", "Reconnections.", {}, reconnects)
     for name, fired in faults.items():
-        found.add("replay_soak_faults", "counter", "Faults that fired.", {"kind": name}, int(fired))
+        found.add("replay_soak_faults", "counter", "Faults that fired.", {"kind": name}, fired)
 
 
 def _resource(found: Exposition, labels: Labels, of: str, value: float) -> None:
