@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+from msgspec.structs import replace
 
+from replay.checks import Checked
 from replay.continuity import Finding
 from replay.endurance.histogram import Encoded, Histogram
 from replay.endurance.judging import Facts, judge
@@ -23,12 +25,14 @@ from replay.endurance.outcome import (
 )
 from replay.endurance.promises import parse
 from replay.endurance.resources import History, Sample
-from replay.endurance.summary import Death, SoakSummary
+from replay.endurance.summary import Death, Found, SoakSummary
 from replay.endurance.tally import Tally
+from replay.report.soak_now import Live, WorkerNow, of_death, of_outcome
 from replay.statistics import Series
 
 #: Kind of fault: how often of a hundred, and how long detection takes with it, in ms.
 KINDS = {"reset": (60, 4.0), "stall": (20, 5000.0), "close": (15, 2.0), "refuse": (5, 30.0)}
+KIND = tuple(KINDS)
 _SECOND = 1_000_000_000
 _MIB = 1 << 20
 
@@ -110,6 +114,84 @@ def facts(made: Made) -> Facts:
         asked=made.seconds,
         settled=60.0,
         deaths=deaths,
+    )
+
+
+def long(found: SoakSummary, hours: int) -> SoakSummary:
+    """As large as the summary of so many hours is, made of one of half an hour: what a tally thins
+    out is there as often as it leaves it."""
+    seconds = hours * 3600.0
+    often = round(seconds / found.elapsed)
+    rows = [
+        replace(row, at=row.at + 30 * k) for k in range(often) for row in found.rows if row.at < 30
+    ]
+    windows = [
+        Window(at, at + seconds / 4000, KIND[number % len(KIND)])
+        for number, at in enumerate(np.linspace(0, seconds - 60, 2000).tolist())
+    ]
+    courses = [
+        replace(each, t=np.linspace(5, seconds, len(each.t)).round(3).tolist())
+        for each in found.resources
+    ]
+    return replace(
+        found, elapsed=seconds, asked=seconds, rows=rows, windows=windows, resources=courses
+    )
+
+
+def hostile(found: SoakSummary, text: str) -> SoakSummary:
+    """The same, with this wherever others may have written something."""
+    finding = Finding(invariant="A1", severity="error", detail=text)
+    return replace(
+        found,
+        reasons=[text],
+        plan={**found.plan, "sources": [text], "target": text, text: text, "faults": [text]},
+        faults=replace(found.faults, by_kind={text: 3}, missed={text: 2}),
+        checks=[Checked(text=text, figure=text, statistic="", state="unknown", why=text)],
+        recoveries=[replace(each, kind=text) for each in found.recoveries],
+        trends=[replace(each, who=text, why=text) for each in found.trends],
+        drifts=[replace(each, who=text, why=text) for each in found.drifts],
+        deaths=[Death(worker=1, t=60.0, why=text, sessions=[text])],
+        windows=[replace(each, kind=text) for each in found.windows],
+        worst=[
+            replace(each, session=text, path=text, verdict="fail", reasons=[text], repeat=text)
+            for each in found.worst
+        ],
+        resources=[replace(each, who=text) for each in found.resources],
+        findings=[
+            Found(invariant=text, severity="error", count=1, sessions=1, examples=[(text, finding)])
+        ],
+        invariants={**found.invariants, text: {"fail": 1}},
+        storm=replace(found.storm, why=text),
+    )
+
+
+def nothing() -> SoakSummary:
+    """One that was stopped before anything had finished."""
+    made = Made()
+    return judge(Tally(), History(), replace(facts(made), elapsed=12.0), [parse("ack.p95 < 1s")])
+
+
+def now(made: Made | None = None, found: SoakSummary | None = None) -> Live:
+    """That soak while it runs, in four fifths of its time."""
+    made = made or Made()
+    found = found or soak(made)
+    latest = {each.who: each for each in samples(made)}
+    return Live(
+        elapsed=made.seconds * 0.8,
+        asked=made.seconds,
+        slots=made.slots,
+        reconnects=found.reconnects + 31,
+        faults=found.faults.by_kind,
+        workers=[
+            WorkerNow(number=1, pid=4120, playing=10, connected=10, late_ms=2.5),
+            WorkerNow(number=2, pid=None if made.dead else 4118, playing=9, connected=8),
+        ],
+        samples=list(latest.values()),
+        summary=found,
+        told=[
+            *(of_death(each) for each in found.deaths),
+            *(told for each in outcomes(made) for told in of_outcome(each)),
+        ],
     )
 
 

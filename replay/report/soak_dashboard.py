@@ -14,6 +14,7 @@ from rich.text import Text
 from replay.endurance.resources import Sample
 from replay.endurance.summary import SoakRecovery, SoakSummary
 from replay.endurance.trend import Trend
+from replay.report.fitting import Harmless
 from replay.report.numbers import NONE, ms
 from replay.report.soak_now import Live, Told
 from replay.report.soak_text import STATES
@@ -56,7 +57,7 @@ def frame(live: Live, width: int, height: int) -> RenderableType:
     ]
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
-    return Group(*lines[:height])
+    return Harmless(Group(*lines[:height]))
 
 
 def allot(room: int, wanted: Sequence[int], least: Sequence[int]) -> list[int]:
@@ -114,12 +115,13 @@ def _counts(live: Live) -> Iterator[Text]:
     rate = live.reconnects / live.elapsed * 60 if live.elapsed else 0.0
     line = Text(f" reconnections {live.reconnects:,}").append(f", {rate:.3g} a minute", "dim")
     line.append("   lost ").append(*_lost(summary))
+    up = sum(each.pid is not None for each in live.workers)
+    if up < len(live.workers):
+        line.append(f"   workers {up:,} of {len(live.workers):,}", "yellow")
+    else:
+        line.append(f"   workers {up:,}", "dim")
     late = max((each.late_ms for each in live.workers), default=0.0)
     line.append(f"   late {ms(late)} ms", "dim")
-    line.append(f"   workers {len(live.workers):,}", "dim")
-    for each in live.workers:
-        if each.pid is None:
-            line.append(f", {each.number} is being started", "yellow")
     yield line
     every = sorted(live.faults.items(), key=lambda each: -each[1])
     yield Text.assemble(

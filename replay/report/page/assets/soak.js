@@ -53,12 +53,15 @@ function soakOnPage() {
       cross.setAttribute("x1", `${at * 100}%`);
       cross.setAttribute("x2", `${at * 100}%`);
       field.append(cross);
+      const values = [];
       for (const { label, points } of lines.get(field)) {
         const value = soakValue(field, points, at * 1000);
-        if (value !== null) told.push(`${label} ${soakNumber(value)}`);
+        if (value !== null) values.push(`${label} ${soakNumber(value)}`);
       }
+      const title = field.getAttribute("aria-label").replace(", over time", "");
+      if (values.length) told.push(`${title}: ${values.join(", ")}`);
     }
-    out.textContent = `${soakClock((at * over) / 1000)}  ${told.join(" · ")}`;
+    out.textContent = `${soakClock((at * over) / 1000)} · ${told.join(" · ")}`;
   };
   for (const field of fields) {
     field.addEventListener("pointermove", read);
