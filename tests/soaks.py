@@ -139,24 +139,33 @@ def long(found: SoakSummary, hours: int) -> SoakSummary:
 
 
 def hostile(found: SoakSummary, text: str) -> SoakSummary:
-    """The same, with this wherever others may have written something."""
+    """The same, with this wherever others may have written something; names stay different."""
     finding = Finding(invariant="A1", severity="error", detail=text)
+    kinds = [each.kind for each in found.recoveries]
+    whos = sorted({each.who for each in (*found.trends, *found.drifts, *found.resources)})
+
+    def kind(name: str) -> str:
+        return f"{text} {kinds.index(name)}"
+
+    def who(name: str) -> str:
+        return f"{text} {whos.index(name)}"
+
     return replace(
         found,
         reasons=[text],
         plan={**found.plan, "sources": [text], "target": text, text: text, "faults": [text]},
         faults=replace(found.faults, by_kind={text: 3}, missed={text: 2}),
         checks=[Checked(text=text, figure=text, statistic="", state="unknown", why=text)],
-        recoveries=[replace(each, kind=text) for each in found.recoveries],
-        trends=[replace(each, who=text, why=text) for each in found.trends],
-        drifts=[replace(each, who=text, why=text) for each in found.drifts],
+        recoveries=[replace(each, kind=kind(each.kind)) for each in found.recoveries],
+        trends=[replace(each, who=who(each.who), why=text) for each in found.trends],
+        drifts=[replace(each, who=who(each.who), why=text) for each in found.drifts],
         deaths=[Death(worker=1, t=60.0, why=text, sessions=[text])],
-        windows=[replace(each, kind=text) for each in found.windows],
+        windows=[replace(each, kind=kind(each.kind)) for each in found.windows],
         worst=[
             replace(each, session=text, path=text, verdict="fail", reasons=[text], repeat=text)
             for each in found.worst
         ],
-        resources=[replace(each, who=text) for each in found.resources],
+        resources=[replace(each, who=who(each.who)) for each in found.resources],
         findings=[
             Found(invariant=text, severity="error", count=1, sessions=1, examples=[(text, finding)])
         ],

@@ -197,7 +197,7 @@ def _histogram(
     encoded: Encoded,
     ends: tuple[float, ...],
 ) -> None:
-    """What never came, and what took over an hour, is only in the count."""
+    """What never came, and what took over an hour, is only in the last bucket."""
     whole = Histogram.decoded(encoded)
     counts = [(until, n) for _, until, n in whole.buckets()]
     buckets = [(end, sum(n for until, n in counts if until <= end * 1000)) for end in ends]

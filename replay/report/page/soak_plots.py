@@ -92,7 +92,7 @@ def load(summary: SoakSummary) -> list[Plot]:
     for name, title in (("sessions", "sessions"), ("reconnects", "reconnections")):
         strands = charts.strands(summary, name)
         unit = "under way" if name == "sessions" else f"in {summary.row_minutes} min"
-        found.append(_plot(summary, name, title, unit, [Line(title, "middle-all", strands)]))
+        found.append(_plot(summary, name, title, unit, [Line(unit, "middle-all", strands)]))
     return [replace(each, log=None) for each in found if each is not None]
 
 

@@ -23,7 +23,8 @@ const soakNumber = (value) => {
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 };
 
-const soakClock = (seconds) => {
+const soakClock = (exact) => {
+  const seconds = Math.round(exact);
   const two = (value) => String(Math.floor(value)).padStart(2, "0");
   return `${Math.floor(seconds / 3600)}:${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
 };
