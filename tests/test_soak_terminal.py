@@ -195,8 +195,11 @@ def test_a_dashboard_at_the_beginning() -> None:
 
 def test_a_dashboard_that_is_ending(fine: SoakSummary) -> None:
     """Why is said in place of what is left."""
-    live = changed(now(found=fine), ending="interrupted")
-    assert "0:24:00 of 30m, interrupted" in "\n".join(drawn(live, 80, 24))
+    served = "http://127.0.0.1:9100/metrics"
+    live = changed(now(found=fine), ending="interrupted", metrics=served)
+    said = "\n".join(drawn(live, 80, 24))
+    assert "0:24:00 of 30m, interrupted" in said
+    assert f"so far PASS  metrics at {served}" in said
 
 
 def test_nothing_depends_on_colours(bad: SoakSummary) -> None:
@@ -321,7 +324,10 @@ def test_what_happens_is_told_at_once() -> None:
     passed = next(each for each in outcomes(BAD) if each.verdict == "pass")
     cut = replace(passed, verdict="unknown", place=replace(passed.place, cut=True))
     assert [*of_outcome(passed), *of_outcome(cut)] == []
-    assert [told.kind for told in of_outcome(replace(passed, verdict="unknown"))] == ["session"]
+    unsure = replace(passed, verdict="unknown", doubts=["no recording"])
+    assert [told.kind for told in of_outcome(unsure)] == ["session"]
+    vacuous = replace(failed.findings[0], invariant="V1", severity="warning")
+    assert [*of_outcome(replace(passed, findings=[vacuous]))] == []
     assert of_death(Death(worker=0, t=1.0, why="gone")).text == "the sandbox died: gone"
 
 

@@ -22,6 +22,7 @@ VERBS = {
     "bench": "Measure latency over a corpus, in rounds, and compare it.",
     "compare": "Compare two benchmarks: better, same, worse or inconclusive.",
     "soak": "Play many sessions for hours, with disconnects, and judge every one.",
+    "merge": "Add up the parts of a soak, of several machines or nights.",
     "selftest": "Measure what is known: the error of the instrument itself, on this machine.",
     "grid": "Put programs through every case of a harmed connection.",
     "verify": "Judge stored runs again.",

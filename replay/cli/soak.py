@@ -30,6 +30,12 @@ def _processes(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> tuple[str, int]:
+    from replay.soak.metrics import address
+
+    return address(text)
+
+
 @click.command("soak", cls=Remembering)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("--for", "seconds", type=DURATION, default="1h", show_default=True,
@@ -98,7 +104,10 @@ def _processes(text: str) -> int:
     "'lost_bytes == 0'; repeatable.",
 )
 @click.option("--abort-on-fail", is_flag=True, help="End as soon as it is sure to fail.")
-@click.option("--metrics", metavar="[HOST:]PORT", help="Serve OpenMetrics at /metrics meanwhile.")
+@click.option(
+    "--metrics", type=Parsed("address", _address), metavar="[HOST:]PORT",
+    help="Serve OpenMetrics at /metrics meanwhile, such as 127.0.0.1:9100.",
+)  # fmt: skip
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,20 +15,26 @@ import msgspec
 import trio
 
 from replay import __version__
+from replay.audio import NS
 from replay.cli.asking import run_options
 from replay.cli.console import Console
-from replay.conditions import Condition, parse_condition
-from replay.endurance.outcome import Outcome
-from replay.endurance.summary import Death
+from replay.cli.following import SoakFollower
+from replay.conditions import Condition
+from replay.endurance import promises
 from replay.errors import UsageError
 from replay.faults import Plan
+from replay.faults.quantities import duration_text
 from replay.faults.rules import Rule
 from replay.machine import this_machine
+from replay.report import soak_text
+from replay.report.soak_files import render_files
+from replay.report.soak_live import make_soak_view
 from replay.soak import playlist
 from replay.soak.assess import assess
+from replay.soak.processes import missing
 from replay.soak.rota import LEAST_SECONDS, Rota
 from replay.soak.soak import Soak
-from replay.soak.store import Asked, Store, prepare
+from replay.soak.store import SUMMARY, Asked, Store, prepare
 from replay.take import RunOptions
 from replay.wire.http import redact
 
@@ -68,57 +75,45 @@ def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> i
         store, options = _resumed(context.command, options)
     else:
         store = _begun(context.meta["arguments"], options)
-    conditions = [parse_condition(text) for text in options["assertions"]]
-    run = _run_options(options)
-    console = Console(stderr=as_json)
+    conditions = [promises.parse(text) for text in options["assertions"]]
     if store.left:
-        watcher = _Watcher(console)
-        going = Soak(
-            store,
-            run,
-            options["watched"],
-            watcher,
-            _enough(conditions) if options["abort_on_fail"] else lambda *_: "",
-        )
-        trio.run(going.run)
+        _play(store, options, conditions, Console(stderr=as_json))
+    return conclude(store, conditions, as_json=as_json)
+
+
+def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) -> int:
+    """Sum a soak up, leave its reports in its directory, and say what came of it: the exit code."""
+    console = Console(stderr=as_json)
     summary = assess(store, conditions)
-    store.write({"summary.json": msgspec.json.format(msgspec.json.encode(summary), indent=1)})
-    console.print(summary.verdict, summary.reasons)
+    with console.status("writing …") if console.is_terminal else nullcontext():
+        store.write(render_files(summary))
+    soak_text.show(summary, console)
     console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
+    if store.left and not store.asked.parts:
+        told = f"{duration_text(round(store.left) * NS)} left: replay soak --resume {store.path}"
+        console.print(told, style="dim", highlight=False, soft_wrap=True)
     if as_json:
-        click.echo((store.path / "summary.json").read_text(), nl=False)
+        click.echo((store.path / SUMMARY).read_text(), nl=False)
     return _EXIT[summary.verdict]
 
 
-class _Watcher:
-    refresh_seconds = 0.5
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def refresh(self, soak: Soak) -> None:
-        pass
-
-    def told(self, soak: Soak, outcome: Outcome) -> None:
-        self._console.print(
-            outcome.place.path, outcome.verdict, outcome.reconnects, outcome.reasons[:2]
+def _play(
+    store: Store, options: Mapping[str, Any], conditions: list[Condition], console: Console
+) -> None:
+    gone = missing(options["watched"])
+    if gone:
+        raise UsageError(f"--watch-pid {gone[0]}: there is no such process")
+    with make_soak_view(console) as view:
+        shown = SoakFollower(store, conditions, view, abort=options["abort_on_fail"])
+        soak = Soak(
+            store,
+            _run_options(dict(options)),
+            options["watched"],
+            shown,
+            shown.enough,
+            options["metrics"],
         )
-
-    def died(self, soak: Soak, death: Death) -> None:
-        self._console.print("died", death.worker, death.why)
-
-
-def _enough(conditions: Sequence[Condition]) -> Any:
-    """Ends a soak that is sure to fail."""
-
-    def enough(soak: Soak, outcome: Outcome | None) -> str:
-        if outcome is not None:
-            failed = outcome.verdict == "fail"
-            return f"{outcome.place.path} failed" if failed else ""
-        summary = assess(soak.store, conditions)
-        return summary.reasons[0] if summary.verdict == "fail" else ""
-
-    return enough
+        trio.run(soak.run)
 
 
 # ------------------------------------------------------------------ the plan

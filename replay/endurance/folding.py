@@ -34,6 +34,8 @@ from replay.timeline import Timeline
 _NS = 1e9
 _MINUTE = 60
 _KEPT = 20
+#: A fault and the outage that it brings lie so near to each other, in seconds.
+_TOGETHER = 0.25
 _GRAVITY = {"error": 0, "warning": 1, "info": 2}
 #: What only a session that came to its end can have kept: one that was cut off cannot be blamed.
 _ASK_FOR_AN_END = frozenset({"A1", "T1", "T2", "R1", "R2", "M2", "S1", "S4", "C1", "V1"})
@@ -111,7 +113,10 @@ def _verdict(
     """The session's own, unless it was cut off from outside: then it never passes, and fails only
     for what the cut cannot have done."""
     if not place.cut:
-        return summary.verdict, list(summary.reasons)
+        kept = [each for each in summary.reasons if each not in _vacuous(summary)]
+        # One session of many may well be spared: whether a fault fired is asked of the soak.
+        spared = summary.verdict == "unknown" and not kept
+        return ("pass", []) if spared else (summary.verdict, kept)
     reasons = [
         each.detail
         for each in summary.findings
@@ -128,8 +133,12 @@ def _verdict(
 
 def _doubts(summary: Summary, reasons: list[str]) -> list[str]:
     """Reasons to doubt that the session was kept whole."""
-    vacuous = {each.detail for each in summary.findings if each.invariant == "V1"}
-    return [each for each in reasons if each not in vacuous | {*summary.validity.reasons}]
+    return [each for each in reasons if each not in summary.validity.reasons]
+
+
+def _vacuous(summary: Summary) -> set[str]:
+    """Reasons that say no more than that a fault did not fire."""
+    return {each.detail for each in summary.findings if each.invariant == "V1"}
 
 
 def _lost_for_good(comparison: Comparison, summary: Summary) -> int:
@@ -185,7 +194,8 @@ def _windows(reading: Reading, fired: Iterable[journal.FaultFired], place: Place
         for each, (begun, over) in zip(reading.outages, reading.windows, strict=True)
     ]
     spans += [(e.fault, e.t, e.t if e.until is None else e.until) for e in fired]
-    together = joined([Window(_at(place, a), _at(place, b), kind) for kind, a, b in spans])
+    windows = [Window(_at(place, begun), _at(place, over), kind) for kind, begun, over in spans]
+    together = joined(windows, _TOGETHER)
     return sorted(together, key=lambda each: (each.begun, each.over, each.kind))
 
 

@@ -86,8 +86,8 @@ def _head(live: Live, width: int) -> Iterator[Text]:
         (f" {title(summary.plan)}", "bold"), f" → {summary.plan.get('target', '')}   so far "
     )
     line.append(summary.verdict.upper(), VERDICT_STYLES[summary.verdict])
-    reason = summary.reasons[0] if summary.reasons else ""
-    line.append(f"  {reason}", "dim")
+    served = f"metrics at {live.metrics}" if live.metrics else ""
+    line.append(f"  {summary.reasons[0] if summary.reasons else served}", "dim")
     yield line
     left = f"{clock(max(live.asked - live.elapsed, 0))} left"
     told = f"  {clock(live.elapsed)} of {span(live.asked)}, {live.ending or left} "

@@ -79,13 +79,13 @@ def of_outcome(outcome: Outcome) -> Iterator[Told]:
     found. One that was cut off is told of only when it failed even so."""
     place = outcome.place
     where: dict[str, str | int | float] = {"session": place.path, "slot": place.slot}
-    if outcome.verdict == "fail" or (outcome.verdict == "unknown" and not place.cut):
+    if outcome.verdict == "fail" or outcome.doubts:
         reason = outcome.reasons[0] if outcome.reasons else ""
         values = {**where, "worker": place.worker, "verdict": outcome.verdict, "reason": reason}
         text = f"{place.path}: {outcome.verdict}" + f": {reason}" * bool(reason)
         yield Told("session", outcome.ended, text, values)
     for each in outcome.findings:
-        if each.severity != "info":
+        if each.severity != "info" and each.invariant != "V1":  # that is the soak's to say
             found = {"severity": each.severity, "invariant": each.invariant, "detail": each.detail}
             text = f"{place.path}: {each.severity} {each.invariant}: {each.detail}"
             yield Told("finding", outcome.ended, text, {**where, **found})

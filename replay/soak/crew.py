@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,8 +95,9 @@ class Crew:
     ) -> None:
         self.hands = hands
         self.finishing = trio.Event()
-        #: Reconnections of processes that are gone.
-        self._before = 0
+        # Of processes that are gone.
+        self._reconnects = 0
+        self._faults: Counter[str] = Counter()
         self._directory = directory
         self._start = start
         self._finished = finished
@@ -105,7 +107,15 @@ class Crew:
     @property
     def reconnects(self) -> int:
         """Of all sessions, since this program was started."""
-        return self._before + sum(hand.pulse.reconnects for hand in self.hands if hand.pulse)
+        return self._reconnects + sum(hand.pulse.reconnects for hand in self.hands if hand.pulse)
+
+    @property
+    def faults(self) -> Counter[str]:
+        """That have fired since this program was started, by kind."""
+        found = Counter(self._faults)
+        for hand in self.hands:
+            found.update(hand.pulse.faults if hand.pulse else {})
+        return found
 
     async def work(self) -> None:
         """Until all workers have done their part.
@@ -164,7 +174,8 @@ class Crew:
 
     def _part(self, hand: Hand) -> None:
         if hand.pulse is not None:
-            self._before += hand.pulse.reconnects
+            self._reconnects += hand.pulse.reconnects
+            self._faults.update(hand.pulse.faults)
         hand.pid, hand.worker, hand.pulse = None, None, None
 
     def _mourn(self, hand: Hand, code: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from replay.endurance.resources import Sample
+from replay.endurance.resources import History, Sample
 from replay.watching import sample
 
 SUPERVISOR, SANDBOX = "supervisor", "sandbox"
@@ -13,14 +13,17 @@ SUPERVISOR, SANDBOX = "supervisor", "sandbox"
 
 class Processes:
     """Attributes:
+    history: all samples, also those of earlier runs.
     latest: the last sample of each.
     """
 
     def __init__(self, earlier: Iterable[Sample]) -> None:
         """`earlier`: samples of earlier runs: whatever is started now is another generation."""
+        self.history = History()
         self.latest: dict[str, Sample] = {}
         self._last: dict[str, int] = {}
         for each in earlier:
+            self.history.add(each)
             self._last[each.who] = max(self._last.get(each.who, 0), each.generation)
 
     def first_generation(self, who: str) -> int:
@@ -53,6 +56,7 @@ class Processes:
             reconnects=reconnects,
         )
         self.latest[who] = taken
+        self.history.add(taken)
         return taken
 
 

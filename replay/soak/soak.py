@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from replay.sandbox.process import SandboxProcess
 from replay.soak.crew import Crew, Finished, Hand
 from replay.soak.host import Host, arguments
 from replay.soak.judging import judge
+from replay.soak.metrics import serve_metrics
 from replay.soak.orders import Begun, Manner, Start
 from replay.soak.playlist import WORDS
 from replay.soak.processes import SANDBOX, SUPERVISOR, Processes, name_of
@@ -35,17 +37,19 @@ from replay.transport.http import HttpService
 SAMPLE_SECONDS = 5.0
 CHECKPOINT_SECONDS = 2.0
 REVIEW_SECONDS = 60.0
+SHOW_SECONDS = 1.0
 #: Sessions that wait to be judged, at the most; there are never more than play.
 _WAITING = 100_000
 
 
 class Watcher(Protocol):
-    """Follows a soak: a dashboard, or lines. `refresh_seconds`: how often it wants to be asked."""
+    """Follows a soak: a dashboard, or lines."""
 
-    refresh_seconds: float
+    def metrics(self) -> str:
+        """How it stands, as OpenMetrics."""
 
     def refresh(self, soak: Soak) -> None:
-        """It has gone on."""
+        """It has gone on; once a second."""
 
     def told(self, soak: Soak, outcome: Outcome) -> None:
         """A session has been judged."""
@@ -65,6 +69,7 @@ class Soak:
         tally: of all sessions judged so far, also of earlier runs.
         processes: what they take.
         why: it was stopped before its time, and why.
+        metrics_url: where they are served, if they are.
         crew: once it works.
     """
 
@@ -75,15 +80,18 @@ class Soak:
         watched: Sequence[int],
         watcher: Watcher,
         enough: Enough,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         """Args:
         options: of every session; source and faults are put in.
         watched: processes of others.
+        metrics: host and port where they are served.
         """
         asked = store.asked
         self.store = store
         self.tally = Tally()
         self.why = ""
+        self.metrics_url = ""
         self.crew: Crew | None = None
         self._options = options
         if options.target.kind == "sandbox":
@@ -92,6 +100,7 @@ class Soak:
             self._options = replace(options, target=replace(options.target, sandbox=own))
         self._watched = watched
         self._watcher = watcher
+        self._metrics = metrics
         self._enough = enough
         self._origin = time.monotonic() - store.state.elapsed
         self._stopped: float | None = None
@@ -112,6 +121,16 @@ class Soak:
         """Where the soak's clock stands; it stands still once the sessions are to end."""
         at = self.now if self._stopped is None else self._stopped
         return min(at, self.store.asked.rota.seconds)
+
+    @property
+    def reconnects(self) -> int:
+        """So far, of sessions that are under way too."""
+        return self._reconnects + (self.crew.reconnects if self.crew else 0)
+
+    @property
+    def faults(self) -> Counter[str]:
+        """That have fired so far, by kind, in sessions that are under way too."""
+        return self._faults + (self.crew.faults if self.crew else Counter())
 
     # ------------------------------------------------------------------ from beginning to end
 
@@ -143,6 +162,7 @@ class Soak:
             self._count(outcome)
         for path in (self.store.path / SESSIONS).glob("*"):
             self._try_of(path.name)
+        self._reconnects, self._faults = self.tally.reconnects, Counter(self.tally.faults)
         return Processes(self.store.read(SAMPLES, Sample))
 
     def _count(self, outcome: Outcome) -> None:
@@ -163,6 +183,9 @@ class Soak:
         self.crew = Crew(store.path, self._hands(), start, send, self, self._origin)
         async with open_flat_nursery() as helpers:
             await helpers.start(self._heed_signals, helpers.cancel_scope)
+            if self._metrics is not None:
+                render = self._watcher.metrics
+                self.metrics_url = await helpers.start(serve_metrics, *self._metrics, render)
             helpers.start_soon(self._keep_time)
             helpers.start_soon(self._sample, self.crew)
             helpers.start_soon(self._show)
@@ -322,7 +345,7 @@ class Soak:
     async def _show(self) -> None:
         while True:
             self._watcher.refresh(self)
-            await trio.sleep(self._watcher.refresh_seconds)
+            await trio.sleep(SHOW_SECONDS)
 
     async def _sample(self, crew: Crew) -> None:
         own = self.processes.first_generation(SUPERVISOR)

@@ -40,6 +40,7 @@ class Asked(Struct, kw_only=True):
         arguments: of the command line, word by word, and the directory it was given in.
         common: the faults that hit all sessions at once; `faults`: those that each has for itself.
         processes: how many workers.
+        parts: names of the soaks that this one was put together from.
     """
 
     schema: int = SCHEMA
@@ -61,6 +62,7 @@ class Asked(Struct, kw_only=True):
     watched: list[int]
     playlist: Playlist
     machine: dict[str, Any] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
 
 
 class Line(Struct, kw_only=True):
