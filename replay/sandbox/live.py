@@ -120,6 +120,8 @@ class LiveSession(Session):
         seat = Seat(connection, self._outbox, self._settings.close_grace)
         try:
             self._take_seat(seat)
+            if self._flaws.delay:
+                await trio.sleep(self._flaws.delay)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive, seat)
                 nursery.start_soon(self._watch_idle, seat)
