@@ -21,13 +21,14 @@ from replay.report.soak_text import STATES
 from replay.report.soak_words import STEPS, clock, kind, process, size, slope, span, title
 from replay.report.spark import spark
 from replay.report.text import VERDICT_STYLES
+from replay.statistics import Distribution
 
 _TOLD = {"session": "red", "finding": "red", "death": "bold red", "note": "yellow"}
 #: What goes on over time: a row of bars each, and the figures beside it.
 _COURSES = (
-    ("recovered", "recover_p50", "recover", "p95"),
-    ("ack p95", "ack_p95", "ack", "p95"),
-    ("final p95", "word_final_p95", "word_final", "p95"),
+    ("recovered", "recover_p50", "recover"),
+    ("ack p95", "ack_p95", "ack"),
+    ("final p95", "word_final_p95", "word_final"),
 )
 #: From this width on there is room for every step and every slope.
 _WIDE = 110
@@ -142,16 +143,22 @@ def _courses(live: Live, width: int) -> Iterator[Text]:
     over = max(live.elapsed / 60, 1.0)
     cells = max(width - _LABEL - _FIGURES - 2, 0)
     every = summary.recoveries[0].recover if summary.recoveries else None
-    for label, row, figure, statistic in _COURSES:
+    for label, row, figure in _COURSES:
         long = summary.row_minutes
         stretches = ((each.at, each.at + long, getattr(each, row)) for each in summary.rows)
         bars = spark(stretches, over, cells)
-        dist = every if figure == "recover" else summary.latency.all.get(figure)
-        p50, top = (NONE, NONE) if dist is None else (ms(dist.p50), ms(getattr(dist, statistic)))
-        figures = f"p50 {p50}  {statistic} {top} ms"
+        figures = _figures(every if figure == "recover" else summary.latency.all.get(figure))
         yield Text.assemble(
             f" {label:<{_LABEL - 1}}", (f"{bars:<{cells}}", "cyan"), f"  {figures:>{_FIGURES - 1}}"
         )
+
+
+def _figures(dist: Distribution | None) -> str:
+    """The middle and the top: p95, or the longest where there are too few for that."""
+    if dist is None or not dist.n:
+        return NONE
+    top = ("max", dist.max) if dist.p95 is None else ("p95", dist.p95)
+    return f"p50 {ms(dist.p50)}  {top[0]} {ms(top[1])} ms"
 
 
 # ------------------------------------------------------------------ tables
@@ -214,7 +221,7 @@ def _process(
 
 def _state(trend: Trend | None, *, wide: bool) -> Text:
     if trend is None or trend.slope is None:
-        return Text("unknown", "dim")
+        return Text("unknown" if wide else "?", "dim")
     gained = f"{slope(trend, trend.slope)} " if wide or trend.state == "grows" else ""
     gained = "" if gained == "0 " else gained
     return Text.assemble((gained, "dim"), (trend.state, STATES[trend.state]))

@@ -147,7 +147,9 @@ def growth(trends: Sequence[Trend]) -> Figures:
 
 
 def _grown(trend: Trend | None) -> str:
-    return "–" if trend is None else f"{slope(trend, trend.slope)} {trend.state}"
+    if trend is None:
+        return "–"
+    return trend.state if trend.slope is None else f"{slope(trend, trend.slope)} {trend.state}"
 
 
 def _drifts(drifts: Sequence[Trend]) -> Figures:

@@ -176,7 +176,8 @@ def _sessions(summary: SoakSummary) -> str:
     found = summary.sessions
     text = f"{found.finished:,} finished: {found.passed:,} passed, {found.failed:,} failed"
     if found.unknown:
-        text += f", {found.unknown:,} unknown"
+        open_ = f"{found.doubtful:,} may not be whole" if found.doubtful else "all kept whole"
+        text += f", {found.unknown:,} unknown ({open_})"
     if found.cut:
         failed = f" ({found.cut_failed:,} failed even so)" if found.cut_failed else ""
         text += f"; {found.cut:,} cut off{failed}"
@@ -190,8 +191,10 @@ def _reconnects(summary: SoakSummary) -> str:
     text = f"{summary.reconnects:,}"
     if every is not None and every.outages:
         text += f" after {_many(every.outages, 'loss', 'losses')}"
-        if every.recover.p50 is not None:
-            text += f"; recovered after p50 {ms(every.recover.p50)}, p95 {ms(every.recover.p95)} ms"
+        took = every.recover
+        if took.p50 is not None:
+            top = f"max {ms(took.max)}" if took.p95 is None else f"p95 {ms(took.p95)}"
+            text += f"; recovered after p50 {ms(took.p50)}, {top} ms"
         if every.unrecovered:
             text += f"; {every.unrecovered:,} never"
     return text
