@@ -100,6 +100,9 @@ def test_a_line_is_broken_where_nothing_was_measured(bad: SoakSummary) -> None:
     )]  # fmt: skip
     found = charts.strands(replace(bad, rows=rows, elapsed=330.0), "ack_p50")
     assert found == [[(30.0, 1.0), (90.0, 2.0)], [(210.0, 4.0)], [(315.0, 6.0)]]
+    half = replace(bad.rows[0], at=5, sessions=10.0)
+    (line,) = charts.strands(replace(bad, rows=[half], elapsed=330.0), "sessions")
+    assert line == [(315.0, 20.0)]
 
 
 def test_the_share_of_the_time_that_was_disturbed() -> None:

@@ -240,9 +240,10 @@ def _judged(summary: SoakSummary) -> dict[str, Any]:
 
 
 def _origin(summary: SoakSummary) -> dict[str, Any]:
-    plan = dict(summary.plan)
+    plan = {"seed": summary.seed, **summary.plan}
     machine = plan.pop("machine", None)
-    known = list(_flat({"replay": summary.replay_version, "seed": summary.seed, **plan}))
+    plan.pop("replay_version", None)  # of the plan; the summary may be made by a newer one
+    known = list(_flat({"replay": summary.replay_version, **plan}))
     return {
         "provenance": known,
         "machine": [] if not isinstance(machine, dict) else list(_flat(machine)),

@@ -243,7 +243,7 @@ def storm(found: Storm) -> Field | None:
         title="Attempts to connect by the time since the loss, after common cuts",
         height=_STORM,
         x=axis.ticks(7),
-        y=[Tick(1 - tick.at, tick.label) for tick in down.ticks(4)],
+        y=[Tick(1 - tick.at, tick.label) for tick in down.ticks(4) if "." not in tick.label],
         axis=axis,
         across=f"ms after the loss, {found.width_ms:g} ms a bar",
         down="attempts",
