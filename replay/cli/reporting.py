@@ -81,7 +81,7 @@ def report(paths: Sequence[Path], options: dict[str, Any], *, as_json: bool) -> 
         return 0
     console = Console()
     told = _Told()
-    for path in paths:
+    for path in rundir.runs(paths):
         try:
             subject = _look(path, Console(stderr=True))
         except UsageError as error:

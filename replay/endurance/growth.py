@@ -3,7 +3,8 @@
 Processes: the smallest value of each of at most 40 stretches of equally many samples (at least four
 a stretch), over the reconnections by then. What comes and goes lies above the smallest, and minutes
 apart it hardly knows of its neighbour, which is what the interval asks for. Samples from before the
-load had settled are left out.
+load had settled are left out, and nothing is said of memory before 200 reconnections: until then
+caches that fill look like leaks.
 
 Latency and recovery: medians. Of latency, the minute's median of what no outage touched; of
 recovery, medians of at most 40 stretches of losses. They drift when they certainly gain more than a
@@ -25,7 +26,7 @@ _HOUR = 3600.0
 
 #: Growth per reconnection that is borne, and the growth in all below which nothing is said.
 LEAKS = {
-    "rss": Rule(bound=4 << 10, least=1 << 20),
+    "rss": Rule(bound=3 << 10, least=3 << 19, span=200),
     "fds": Rule(bound=0.02, least=4),
     "threads": Rule(bound=0.02, least=4),
     "tasks": Rule(bound=0.02, least=4),
@@ -71,13 +72,13 @@ def _leak(track: Track, who: str, of: str, settled: float) -> Trend:
 
 
 def warm_up(elapsed: float, begun: float) -> float:
-    """When a load counts as settled: a minute after the last of its sessions first began, or after
-    the first fifth where that is sooner.
+    """When a load counts as settled: two minutes after the last of its sessions first began, or
+    after the first quarter where that is sooner.
 
     Args:
         elapsed: seconds so far. begun: when every session had begun.
     """
-    return min(begun + 60.0, elapsed / 5)
+    return min(begun + 120.0, elapsed / 4)
 
 
 def drift(of: str, who: str, t: Iterable[float], ms: Iterable[float]) -> Trend:

@@ -24,6 +24,7 @@ _REST = re.compile(
     r"(?P<op><=|>=|==|!=|<|>)\s*(?P<sign>[+-]?)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*"
     r"(?P<unit>[A-Za-z]*)\s*(?P<per>/\s*\w+)?"
 )
+_SIGNED = re.compile(r"[<>=]\s*[+-]")
 _EXAMPLES = {
     "rss": "rss.slope < 1KiB/reconnect",
     "fds": "fds.slope < 0.01/reconnect",
@@ -45,13 +46,12 @@ def parse(text: str) -> Condition:
     match = _SLOPE.fullmatch(text)
     if match is not None:
         return _slope(text.strip(), match["name"], match["rest"])
-    found = parse_condition(text, SOAK)
-    if found.relative:
+    if _SIGNED.search(text):
         raise ConditionError(
             f"condition {text!r}: a soak has no baseline to change from: write the value without "
             "a sign"
         )
-    return found
+    return parse_condition(text, SOAK)
 
 
 def _slope(text: str, name: str, rest: str) -> Condition:

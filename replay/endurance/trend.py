@@ -69,10 +69,12 @@ class Rule:
     Attributes:
         bound: growth per x that is borne.
         least: growth over the whole that is borne anyhow.
+        span: of x, below which growth is not called a trend.
     """
 
     bound: float
     least: float = 0.0
+    span: float = 0.0
 
 
 def theil_sen(x: Floats, y: Floats) -> Slope | None:
@@ -127,6 +129,8 @@ def judge(trend: Trend, x: Floats, y: Floats, rule: Rule) -> Trend:
         trend.state = "flat"
     elif found.low <= rule.bound:
         trend.why = "its interval holds both what is borne and what is not"
+    elif trend.span < rule.span:
+        trend.why = f"it takes {rule.span:g} to tell, and there were {trend.span:g}"
     elif found.slope * trend.span < rule.least:
         trend.why = "it came to too little to tell a leak from a habit"
     elif not _went_on(x, y, found.slope):
