@@ -167,20 +167,21 @@ def process(
 ) -> list[Sample]:
     """What a process takes that keeps ten sessions, sampled every two seconds.
 
-    It is like the real ones: memory comes in pages and by the quarter MiB, creeps up while caches
-    fill, breathes with the sessions under way, and is now and then given back; some files and
-    tasks are open for a reconnection, a request or a fetch. `memory`, `descriptors`, `tasks`: what
-    is leaked by one reconnection in `every`, drawn by lot.
+    It is like the real ones were seen to be: memory creeps up while caches fill and what is kept
+    of sessions settles, by some MiB and over minutes; it breathes with the sessions under way; some
+    files and tasks are open for a reconnection, a request or a fetch. `memory`, `descriptors`,
+    `tasks`: what is leaked by one reconnection in `every`, drawn by lot.
     """
     samples: list[Sample] = []
     base, breath, reconnects, leaks = 60 << 20, 0.0, 0, 0
+    size, half_life = random.uniform(0.5, 4) * (1 << 20), 60 * 2 ** random.uniform(-1.5, 1.5)
     for at in range(round(minutes * 60 / step)):
         t = at * step
         new = sum(random.random() < a_minute * step / 60 / 5 for _ in range(5))
         reconnects += new
         leaks += sum(random.random() < 1 / every for _ in range(new))
         breath = 0.9 * breath + random.gauss(0, 150 << 10)  # some MiB, over half a minute
-        creep = (3 << 20) * (1 - 2.0 ** (-t / 120)) + (600 << 10) * (t / 60 / (10 + t / 60))
+        creep = size * (1 - 2.0 ** (-t / half_life)) + (400 << 10) * (t / (600 + t))
         rss = base + creep + breath + leaks * memory
         rss += (1 << 20) * (random.random() < 0.05)
         busy = random.choice([0, 0, 0, 1, 1, 2]) + 2 * new

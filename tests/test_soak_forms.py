@@ -12,11 +12,11 @@ import pytest
 from github import TAGS, rendered
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import Made, hostile, nothing, now, soak
 from msgspec.structs import replace
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from reported import HOSTILE, texts
+from soaks import Made, hostile, nothing, now, soak
 
 from replay.endurance.histogram import Histogram
 from replay.endurance.summary import SoakSummary

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from browser import FAINT, MOST_BYTES, opened, running_browser, tab
-from made_up import Made, hostile, long, nothing, soak
 from msgspec.structs import replace
 from pages import EVIL, links, text_of
+from soaks import Made, hostile, long, nothing, soak
 
 from replay.charts import soak as charts
 from replay.endurance.histogram import Histogram

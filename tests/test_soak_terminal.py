@@ -10,9 +10,9 @@ from dataclasses import replace as changed
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import Made, facts, hostile, nothing, now, outcomes, samples, soak
 from msgspec.structs import replace
 from rich.console import Console
+from soaks import Made, facts, hostile, nothing, now, outcomes, samples, soak
 
 from replay.endurance import growth
 from replay.endurance.resources import History

@@ -29,7 +29,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from browser import MOST_BYTES, chromium, running_browser, tab
-from made_up import Made, facts, now, outcomes, samples
+from soaks import Made, facts, now, outcomes, samples
 
 from replay.endurance.judging import judge
 from replay.endurance.promises import parse
