@@ -34,7 +34,10 @@ def strands(found: SoakSummary, name: str) -> list[Strand]:
         if before is None or row.at != before + minutes:
             lines.append([])
         before = row.at
-        over = min(begun + minutes * _MINUTE, found.elapsed)
+        whole = minutes * _MINUTE
+        over = min(begun + whole, found.elapsed)
+        if name == "sessions":  # on average of the whole stretch, of which the last is a part
+            value *= whole / (over - begun)
         lines[-1].append(((begun + over) / 2, value))
     return lines
 

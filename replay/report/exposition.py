@@ -54,8 +54,8 @@ class Exposition:
         for end, below in every:
             mine = {**labels, "le": end}
             self._sample(name, "histogram", about, mine, below, unit, "_bucket")
-        self._sample(name, "histogram", about, labels, count, unit, "_count")
-        if total is not None:
+        if total is not None:  # the format has both or none
+            self._sample(name, "histogram", about, labels, count, unit, "_count")
             self._sample(name, "histogram", about, labels, total, unit, "_sum")
 
     def _sample(

@@ -128,7 +128,8 @@ def _trend(trend: Trend) -> tuple[str, ...]:
 
 def _findings(summary: SoakSummary, most: int) -> Iterator[str]:
     told = [
-        f"{found.severity} {found.invariant}: {found.count:,} in {found.sessions:,} sessions; "
+        f"{found.severity} {text(found.invariant)}: "
+        f"{found.count:,} in {found.sessions:,} sessions; "
         + "; ".join(f"{code(session)}: {text(each.detail)}" for session, each in found.examples[:2])
         for found in summary.findings
     ]
@@ -160,10 +161,10 @@ def _worst(summary: SoakSummary, most: int) -> Iterator[str]:
 def _invariants(summary: SoakSummary) -> Iterator[str]:
     for state, label in (("pass", "held"), ("fail", "broken"), ("unknown", "not known")):
         if names := invariants(summary, state):
-            yield f"- {label}: {names}"
+            yield f"- {label}: {text(names)}"
     for name, states in summary.invariants.items():
         if states.get("fail") and name in BY_ID:
-            yield f"  - {name}: {text(BY_ID[name].says)}"
+            yield f"  - {text(name)}: {text(BY_ID[name].says)}"
 
 
 def _plan(summary: SoakSummary) -> Iterator[str]:

@@ -14,19 +14,21 @@ from rich.text import Text
 from replay.endurance.resources import Sample
 from replay.endurance.summary import SoakRecovery, SoakSummary
 from replay.endurance.trend import Trend
+from replay.report.fitting import Harmless
 from replay.report.numbers import NONE, ms
 from replay.report.soak_now import Live, Told
 from replay.report.soak_text import STATES
 from replay.report.soak_words import STEPS, clock, kind, process, size, slope, span, title
 from replay.report.spark import spark
 from replay.report.text import VERDICT_STYLES
+from replay.statistics import Distribution
 
 _TOLD = {"session": "red", "finding": "red", "death": "bold red", "note": "yellow"}
 #: What goes on over time: a row of bars each, and the figures beside it.
 _COURSES = (
-    ("recovered", "recover_p50", "recover", "p95"),
-    ("ack p95", "ack_p95", "ack", "p95"),
-    ("final p95", "word_final_p95", "word_final", "p95"),
+    ("recovered", "recover_p50", "recover"),
+    ("ack p95", "ack_p95", "ack"),
+    ("final p95", "word_final_p95", "word_final"),
 )
 #: From this width on there is room for every step and every slope.
 _WIDE = 110
@@ -56,7 +58,7 @@ def frame(live: Live, width: int, height: int) -> RenderableType:
     ]
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
-    return Group(*lines[:height])
+    return Harmless(Group(*lines[:height]))
 
 
 def allot(room: int, wanted: Sequence[int], least: Sequence[int]) -> list[int]:
@@ -85,8 +87,8 @@ def _head(live: Live, width: int) -> Iterator[Text]:
         (f" {title(summary.plan)}", "bold"), f" → {summary.plan.get('target', '')}   so far "
     )
     line.append(summary.verdict.upper(), VERDICT_STYLES[summary.verdict])
-    reason = summary.reasons[0] if summary.reasons else ""
-    line.append(f"  {reason}", "dim")
+    served = f"metrics at {live.metrics}" if live.metrics else ""
+    line.append(f"  {summary.reasons[0] if summary.reasons else served}", "dim")
     yield line
     left = f"{clock(max(live.asked - live.elapsed, 0))} left"
     told = f"  {clock(live.elapsed)} of {span(live.asked)}, {live.ending or left} "
@@ -114,12 +116,13 @@ def _counts(live: Live) -> Iterator[Text]:
     rate = live.reconnects / live.elapsed * 60 if live.elapsed else 0.0
     line = Text(f" reconnections {live.reconnects:,}").append(f", {rate:.3g} a minute", "dim")
     line.append("   lost ").append(*_lost(summary))
+    up = sum(each.pid is not None for each in live.workers)
+    if up < len(live.workers):
+        line.append(f"   workers {up:,} of {len(live.workers):,}", "yellow")
+    else:
+        line.append(f"   workers {up:,}", "dim")
     late = max((each.late_ms for each in live.workers), default=0.0)
     line.append(f"   late {ms(late)} ms", "dim")
-    line.append(f"   workers {len(live.workers):,}", "dim")
-    for each in live.workers:
-        if each.pid is None:
-            line.append(f", {each.number} is being started", "yellow")
     yield line
     every = sorted(live.faults.items(), key=lambda each: -each[1])
     yield Text.assemble(
@@ -140,16 +143,22 @@ def _courses(live: Live, width: int) -> Iterator[Text]:
     over = max(live.elapsed / 60, 1.0)
     cells = max(width - _LABEL - _FIGURES - 2, 0)
     every = summary.recoveries[0].recover if summary.recoveries else None
-    for label, row, figure, statistic in _COURSES:
+    for label, row, figure in _COURSES:
         long = summary.row_minutes
         stretches = ((each.at, each.at + long, getattr(each, row)) for each in summary.rows)
         bars = spark(stretches, over, cells)
-        dist = every if figure == "recover" else summary.latency.all.get(figure)
-        p50, top = (NONE, NONE) if dist is None else (ms(dist.p50), ms(getattr(dist, statistic)))
-        figures = f"p50 {p50}  {statistic} {top} ms"
+        figures = _figures(every if figure == "recover" else summary.latency.all.get(figure))
         yield Text.assemble(
             f" {label:<{_LABEL - 1}}", (f"{bars:<{cells}}", "cyan"), f"  {figures:>{_FIGURES - 1}}"
         )
+
+
+def _figures(dist: Distribution | None) -> str:
+    """The middle and the top: p95, or the longest where there are too few for that."""
+    if dist is None or not dist.n:
+        return NONE
+    top = ("max", dist.max) if dist.p95 is None else ("p95", dist.p95)
+    return f"p50 {ms(dist.p50)}  {top[0]} {ms(top[1])} ms"
 
 
 # ------------------------------------------------------------------ tables
@@ -212,7 +221,7 @@ def _process(
 
 def _state(trend: Trend | None, *, wide: bool) -> Text:
     if trend is None or trend.slope is None:
-        return Text("unknown", "dim")
+        return Text("unknown" if wide else "?", "dim")
     gained = f"{slope(trend, trend.slope)} " if wide or trend.state == "grows" else ""
     gained = "" if gained == "0 " else gained
     return Text.assemble((gained, "dim"), (trend.state, STATES[trend.state]))

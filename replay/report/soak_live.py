@@ -7,6 +7,7 @@ JSON string.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from types import TracebackType
@@ -103,12 +104,10 @@ class PlainView:
 
     def show(self, live: Live) -> None:
         """The line of this minute, if it has not been written."""
-        done = live.elapsed >= live.asked and self._next < float("inf")
-        over = done or live.ending != self._ending
-        if over or self._next <= live.elapsed < live.asked:
-            self._next = (live.elapsed // _LINE_EVERY + 1) * _LINE_EVERY
-            self._next = float("inf") if live.elapsed >= live.asked else self._next
+        if live.elapsed >= self._next or live.ending != self._ending:
             self._ending = live.ending
+            minute = (live.elapsed // _LINE_EVERY + 1) * _LINE_EVERY
+            self._next = min(minute, live.asked) if live.elapsed < live.asked else math.inf
             self._write(status(live))
 
     def tell(self, told: Told) -> None:
@@ -166,4 +165,6 @@ def _written(value: str | int | float | None) -> str:
     if value is None or value == "":
         return ""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    if _PLAIN.fullmatch(text) and text.isprintable():
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())

@@ -91,7 +91,7 @@ def _gauges(found: Exposition, elapsed: float, asked: float | None) -> None:
 def _totals(found: Exposition, reconnects: int, faults: Mapping[str, int]) -> None:
     found.add("replay_soak_reconnects", "counter", "Reconnections.", {}, reconnects)
     for name, fired in faults.items():
-        found.add("replay_soak_faults", "counter", "Faults that fired.", {"kind": name}, int(fired))
+        found.add("replay_soak_faults", "counter", "Faults that fired.", {"kind": name}, fired)
 
 
 def _resource(found: Exposition, labels: Labels, of: str, value: float) -> None:
@@ -197,7 +197,7 @@ def _histogram(
     encoded: Encoded,
     ends: tuple[float, ...],
 ) -> None:
-    """What never came, and what took over an hour, is only in the count."""
+    """What never came, and what took over an hour, is only in the last bucket."""
     whole = Histogram.decoded(encoded)
     counts = [(until, n) for _, until, n in whole.buckets()]
     buckets = [(end, sum(n for until, n in counts if until <= end * 1000)) for end in ends]

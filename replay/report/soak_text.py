@@ -10,7 +10,7 @@ from rich.text import Text
 
 from replay.endurance.summary import SoakSummary, Worst
 from replay.endurance.trend import Trend
-from replay.report.fitting import Facts, Figures
+from replay.report.fitting import Facts, Figures, Harmless, harmless
 from replay.report.numbers import cell, count, figure_line, ms, number, rule
 from replay.report.soak_words import (
     MEASURES,
@@ -44,7 +44,7 @@ def show(summary: SoakSummary, console: Console) -> None:
         console.print(render(summary))
         return
     for line in lines(summary):
-        console.out(line, highlight=False)
+        console.out(harmless(line.replace("\n", " ")), highlight=False)
 
 
 # ------------------------------------------------------------------ terminal
@@ -67,7 +67,7 @@ def render(summary: SoakSummary) -> RenderableType:
         parts += ["", *_findings(summary)]
     if shown := _telling(summary):
         parts += ["", *_worst(shown)]
-    return Group(*parts)
+    return Harmless(Group(*parts))
 
 
 def _head(summary: SoakSummary) -> RenderableType:
@@ -147,7 +147,9 @@ def growth(trends: Sequence[Trend]) -> Figures:
 
 
 def _grown(trend: Trend | None) -> str:
-    return "–" if trend is None else f"{slope(trend, trend.slope)} {trend.state}"
+    if trend is None:
+        return "–"
+    return trend.state if trend.slope is None else f"{slope(trend, trend.slope)} {trend.state}"
 
 
 def _drifts(drifts: Sequence[Trend]) -> Figures:

@@ -99,6 +99,8 @@ def slope(trend: Trend, value: float | None, sign: str = "+") -> str:
     if trend.unit.startswith("bytes"):
         return size(value, sign)
     if trend.unit.startswith("ms"):
+        value = value if round(value, 1) else 0.0
+        sign = sign if value else ""
         return f"{value:{sign},.1f} ms" if abs(value) < 100 else f"{value:{sign},.0f} ms"
     return f"{value:{sign}.3f}" if round(value, 3) else "0"
 
@@ -154,6 +156,12 @@ def facts(summary: SoakSummary) -> Iterator[tuple[str, str, str]]:
         figures = f"p50 {fine(late.p50)}, p99 {fine(late.p99)}, max {fine(late.max)} ms"
         stalls = _many(summary.latency.stalls, "stall")
         yield "own lateness", f"{figures}; {stalls} of an event loop", ""
+    storm = summary.storm
+    if storm.cuts:
+        taken = {"pass": "good", "fail": "bad"}.get(storm.state, "doubt")
+        ends = {"pass": "spread", "fail": "in step"}.get(storm.state, "too few to tell")
+        attempts = f"{_many(storm.attempts, 'attempt')} after {_many(storm.cuts, 'common cut')}"
+        yield "coming back", f"{attempts}: {ends}", taken
     for each in summary.deaths:
         who = f"worker {each.worker}" if each.worker else "the sandbox"
         took = f", with {_many(len(each.sessions), 'session')}" if each.sessions else ""
@@ -168,7 +176,8 @@ def _sessions(summary: SoakSummary) -> str:
     found = summary.sessions
     text = f"{found.finished:,} finished: {found.passed:,} passed, {found.failed:,} failed"
     if found.unknown:
-        text += f", {found.unknown:,} unknown"
+        open_ = f"{found.doubtful:,} may not be whole" if found.doubtful else "all kept whole"
+        text += f", {found.unknown:,} unknown ({open_})"
     if found.cut:
         failed = f" ({found.cut_failed:,} failed even so)" if found.cut_failed else ""
         text += f"; {found.cut:,} cut off{failed}"
@@ -182,8 +191,10 @@ def _reconnects(summary: SoakSummary) -> str:
     text = f"{summary.reconnects:,}"
     if every is not None and every.outages:
         text += f" after {_many(every.outages, 'loss', 'losses')}"
-        if every.recover.p50 is not None:
-            text += f"; recovered after p50 {ms(every.recover.p50)}, p95 {ms(every.recover.p95)} ms"
+        took = every.recover
+        if took.p50 is not None:
+            top = f"max {ms(took.max)}" if took.p95 is None else f"p95 {ms(took.p95)}"
+            text += f"; recovered after p50 {ms(took.p50)}, {top} ms"
         if every.unrecovered:
             text += f"; {every.unrecovered:,} never"
     return text

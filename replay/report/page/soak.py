@@ -97,9 +97,8 @@ def _tiles(summary: SoakSummary) -> Iterator[Fact]:
     if summary.recoveries and summary.recoveries[0].recover.n:
         dist = summary.recoveries[0].recover
         yield Fact("recovered, p50", *_of(dist))
-    for name in ("word_final", "ack"):
-        if (known := summary.latency.all.get(name)) is not None:
-            yield Fact(f"{MEASURES[name]}, p50", *_of(known))
+    if (known := summary.latency.all.get("word_final")) is not None:
+        yield Fact(f"{MEASURES['word_final']}, p50", *_of(known))
     grown = [each for each in (*summary.trends, *summary.drifts) if each.state == "grows"]
     every = len(summary.trends) + len(summary.drifts)
     kind_ = "bad" if grown else ""
@@ -241,9 +240,10 @@ def _judged(summary: SoakSummary) -> dict[str, Any]:
 
 
 def _origin(summary: SoakSummary) -> dict[str, Any]:
-    plan = dict(summary.plan)
+    plan = {"seed": summary.seed, **summary.plan}
     machine = plan.pop("machine", None)
-    known = list(_flat({"replay": summary.replay_version, "seed": summary.seed, **plan}))
+    plan.pop("replay_version", None)  # of the plan; the summary may be made by a newer one
+    known = list(_flat({"replay": summary.replay_version, **plan}))
     return {
         "provenance": known,
         "machine": [] if not isinstance(machine, dict) else list(_flat(machine)),

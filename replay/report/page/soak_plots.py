@@ -15,7 +15,7 @@ from replay.report.soak_words import kind
 
 _HEIGHT, _LANE, _STORM = 190, 15, 160
 #: When windows cover more of the time than this, shading them would shade everything.
-_SHADED = 0.6
+_SHADED = 0.85
 #: A window is drawn so wide at least, of `WIDE`.
 _LEAST = 0.8
 _MIB = 1 << 20
@@ -92,8 +92,8 @@ def load(summary: SoakSummary) -> list[Plot]:
     for name, title in (("sessions", "sessions"), ("reconnects", "reconnections")):
         strands = charts.strands(summary, name)
         unit = "under way" if name == "sessions" else f"in {summary.row_minutes} min"
-        found.append(_plot(summary, name, title, unit, [Line(title, "middle-all", strands)]))
-    return [each for each in found if each is not None]
+        found.append(_plot(summary, name, title, unit, [Line(unit, "middle-all", strands)]))
+    return [replace(each, log=None) for each in found if each is not None]
 
 
 def resources(summary: SoakSummary) -> list[Plot]:
@@ -155,6 +155,7 @@ def _field(summary: SoakSummary, title: str, unit: str, lines: Sequence[Line], d
         across="the soak's clock" + (", logarithmic" if down.log else ""),
         down=", ".join(filter(None, (title, unit))),
         kind="soak",
+        upward=down,
     )
     drawn.paths.extend(_behind(summary, axis))
     for each in lines:
@@ -197,8 +198,8 @@ def _boxes(windows: Sequence[Window], axis: Axis, top: float, bottom: float) -> 
     parts = []
     for each in windows:
         begun, over = (axis.at(t * 1000) * WIDE for t in (each.begun, each.over))
-        over = max(over, begun + _LEAST)
-        parts.append(f"M{begun:.5g} {top:g}H{over:.5g}V{bottom:g}H{begun:.5g}Z")
+        wide = max(over - begun, _LEAST)
+        parts.append(f"M{begun:.5g} {top:g}h{wide:.3g}v{bottom - top:g}h-{wide:.3g}z")
     return "".join(parts)
 
 
@@ -242,7 +243,7 @@ def storm(found: Storm) -> Field | None:
         title="Attempts to connect by the time since the loss, after common cuts",
         height=_STORM,
         x=axis.ticks(7),
-        y=[Tick(1 - tick.at, tick.label) for tick in down.ticks(4)],
+        y=[Tick(1 - tick.at, tick.label) for tick in down.ticks(4) if "." not in tick.label],
         axis=axis,
         across=f"ms after the loss, {found.width_ms:g} ms a bar",
         down="attempts",
