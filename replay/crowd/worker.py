@@ -1,0 +1,187 @@
+"""A worker: its share of a crowd, in a process of its own. Run as `python -m replay.crowd.worker`.
+
+What it is asked and what it says is in `talk`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import time
+from contextlib import suppress
+from typing import cast
+
+import psutil
+import trio
+
+from replay import journal as j
+from replay.audio import NS
+from replay.capacity.counts import Counts
+from replay.capacity.records import Client, Failure
+from replay.crowd import talk
+from replay.crowd.member import Member, Part
+from replay.crowd.tape import Tapes, Window
+from replay.observer import settle_memory, watch_stalls
+from replay.recorder import ListRecorder
+from replay.transport.http import open_service
+from replay.wire.config import complete
+from replay.workers import Desk, work
+
+#: Seconds that sessions have for leaving, before they are cut off.
+_LEAVING = 10.0
+#: Descriptors are asked for up to so many, as far as the machine lets us.
+_FILES = 65_536
+
+AnyDesk = Desk[talk.Ask, talk.Say]
+
+
+class Stalls(ListRecorder):
+    """Hears of the loop's stalls, and counts them in the window."""
+
+    def __init__(self, shared: Tapes) -> None:
+        super().__init__(keep=False)
+        self._shared = shared
+
+    def write(self, entry: j.AnyEntry) -> None:
+        window = self._shared.window
+        if isinstance(entry, j.Stall) and window.holds(round(trio.current_time() * NS)):
+            window.stalls.append(entry.lasted / 1e6)
+
+
+class Share:
+    """The sessions of one worker."""
+
+    def __init__(self, desk: AnyDesk, part: Part, nursery: trio.Nursery) -> None:
+        self._desk = desk
+        self._part = part
+        self._nursery = nursery
+        self._members: list[Member] = []
+        self._opening: list[Member] = []
+        self._out, self._saying = trio.open_memory_channel[talk.Say](float("inf"))
+        self.tapes = Tapes()
+
+    async def speak(self) -> None:
+        """Say everything in the order in which it happened: failures before what follows them."""
+        async for said in self._saying:
+            await self._desk.say(said)
+
+    def _failed(self, failure: Failure) -> None:
+        self._out.send_nowait(talk.Failed(failure=failure))
+
+    async def answer(self, ask: talk.Ask) -> None:
+        match ask:
+            case talk.Open():
+                self._nursery.start_soon(self._open, ask)
+            case talk.Halt():
+                for member in self._opening:
+                    if not member.settled.is_set():
+                        member.drop()
+            case talk.Count():
+                self._nursery.start_soon(self._count, ask)
+            case talk.Clear():
+                self._nursery.start_soon(self._clear, ask.gap)
+
+    async def _open(self, ask: talk.Open) -> None:
+        first = ask.at - time.monotonic() + trio.current_time()
+        self._opening = [Member(n, self._part, self.tapes, self._failed) for n in ask.numbers]
+        self._members += self._opening
+        for k, member in enumerate(self._opening):
+            self._nursery.start_soon(member.play, first + k * ask.gap)
+        for member in self._opening:
+            await member.settled.wait()
+        settle_memory()
+        self._out.send_nowait(talk.Opened(sessions=self._playing))
+
+    @property
+    def _playing(self) -> int:
+        return sum(each.playing and not each.tape.broken for each in self._members)
+
+    async def _count(self, ask: talk.Count) -> None:
+        shift = trio.current_time() - time.monotonic()
+        begin, end = (round((each + shift) * NS) for each in (ask.begin, ask.end))
+        self.tapes.window = Window(begin, end)
+        sessions = self._playing
+        await trio.sleep_until(ask.begin + shift)
+        cpu, began = _cpu(), time.monotonic()
+        await trio.sleep_until(ask.end + shift)
+        cpu, seconds = _cpu() - cpu, time.monotonic() - began
+        await trio.sleep_until(ask.tell + shift)
+        window, self.tapes.window = self.tapes.window, Window(0, 0)
+        figures = window.counts(self._waited())
+        played = len(window.values["lateness"])
+        due = sessions * ((end - begin) // self._part.chunk_ns)
+        client = Client(
+            sessions=sessions,
+            seconds=round(seconds, 3),
+            cpu_s=round(cpu, 3),
+            stalls=len(window.stalls),
+            stalled_ms=round(sum(window.stalls), 1),
+            lateness=figures.pop("lateness", Counts()),
+            missing=max(0, due - played) if self._playing == sessions else 0,
+            rss_bytes=psutil.Process().memory_info().rss,
+        )
+        self._out.send_nowait(talk.Counted(client=client, figures=figures))
+
+    def _waited(self) -> dict[str, list[float]]:
+        now = round(trio.current_time() * NS)
+        found: dict[str, list[float]] = {}
+        for member in self._members:
+            for name, values in member.tape.waited(now).items():
+                found.setdefault(name, []).extend(values)
+        return found
+
+    async def _clear(self, gap: float) -> None:
+        members, self._members = self._members, []
+        for member in members:
+            member.leave()
+            await trio.sleep(gap)
+        with trio.move_on_after(_LEAVING):
+            for member in members:
+                await member.gone.wait()
+        for member in members:
+            member.drop()
+        for member in members:
+            await member.gone.wait()
+        gc.unfreeze()  # what was put out of the collector's reach is garbage now
+        self._out.send_nowait(talk.Cleared())
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _make_room(cores: list[int]) -> None:
+    """Have as many descriptors as there are, on the cores that are ours."""
+    with suppress(ValueError, OSError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _FILES if hard == resource.RLIM_INFINITY else hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, _FILES)), hard))
+    if cores and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            os.sched_setaffinity(0, cores)
+
+
+async def share(desk: AnyDesk) -> None:
+    """Do what is asked until there is nothing more."""
+    asked = aiter(desk)
+    first = await anext(asked)
+    assert isinstance(first, talk.Prepare)
+    _make_room(first.cores)
+    fmt = complete(first.config).format
+    size = fmt.bytes_in(first.chunk_ns / NS)
+    audio = await trio.Path(first.audio).read_bytes() if first.audio else fmt.silence(size)
+    chunks = [audio[at : at + size] for at in range(0, len(audio) - size + 1, size)]
+    async with open_service(first.url, first.key) as service, trio.open_nursery() as nursery:
+        part = Part(service, first.config, first.region, fmt, chunks, first.chunk_ns)
+        own = Share(desk, part, nursery)
+        nursery.start_soon(own.speak)
+        with watch_stalls(Stalls(own.tapes)):
+            async for ask in asked:
+                await own.answer(ask)
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    work(cast("type[talk.Ask]", talk.Ask), share)
