@@ -37,18 +37,19 @@ FLOORS = {
     **dict.fromkeys(
         ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
     ),
-    **dict.fromkeys(("outcomes", "trace", "capacity"), 1),
+    **dict.fromkeys(("endurance", "outcomes", "trace"), 1),
+    "capacity": 1,
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "waiting": 2,
-    **dict.fromkeys(("machine", "rundir", "workers"), 2),
+    **dict.fromkeys(("machine", "rundir", "watching", "workers"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
     **dict.fromkeys(("verify", "report"), 4),
-    **dict.fromkeys(("bench", "grid", "selftest"), 4),
+    **dict.fromkeys(("bench", "grid", "selftest", "soak"), 4),
     **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
     "crowd": 4,
     # The command line.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from replay import statistics
-from replay.capacity.counts import Counts, distribution, merge
 from replay.capacity.records import Client, Failure, Measured
 from replay.capacity.search import State
 from replay.checks import Checked, check
 from replay.conditions import Condition, parse_condition
+from replay.endurance.histogram import Histogram, merged
 from replay.errors import ConditionError
 from replay.statistics import Distribution
 
@@ -104,8 +104,8 @@ def _is_time(condition: Condition) -> bool:
 
 def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
     """Hold a step against the conditions, and our own client against its plan."""
-    figures = {name: distribution(each) for name, each in measured.figures.items()}
-    lateness = distribution(merge(_lateness(each) for each in measured.clients))
+    figures = {name: merged([each]).distribution() for name, each in measured.figures.items()}
+    lateness = merged(_lateness(each) for each in measured.clients).distribution()
     checks = [check(each, figures) for each in conditions]
     seconds = max((each.seconds for each in measured.clients), default=0.0)
     cpu = sum(each.cpu_s / each.seconds for each in measured.clients if each.seconds)
@@ -131,13 +131,11 @@ def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
     )
 
 
-def _lateness(client: Client) -> Counts:
-    """With the chunks that were never handed over as late as the step is long."""
-    late = client.lateness
-    if not client.missing:
-        return late
-    never = Counts(never_ms=[1000 * client.seconds], never_n=[client.missing])
-    return merge((late, never))
+def _lateness(client: Client) -> Histogram:
+    """With the chunks that were never handed over as late as the step is long, and later."""
+    late = Histogram.decoded(client.lateness)
+    late.add((), [1000 * client.seconds] * client.missing)
+    return late
 
 
 def _strained(measured: Measured, lateness: Distribution, bound: float) -> list[str]:

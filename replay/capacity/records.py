@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from replay.benchmark import Machine
-from replay.capacity.counts import Counts
+from replay.endurance.histogram import Encoded
 
 SCHEMA = 1
 
@@ -75,7 +75,7 @@ class Client(Struct, kw_only=True):
     cpu_s: float
     stalls: int
     stalled_ms: float
-    lateness: Counts
+    lateness: Encoded
     missing: int
     rss_bytes: int
 
@@ -94,7 +94,7 @@ class Measured(Struct, kw_only=True, omit_defaults=True, tag_field="kind", tag="
     sessions: int
     at_s: float
     opened: int
-    figures: dict[str, Counts]
+    figures: dict[str, Encoded]
     clients: list[Client]
     failures: list[Failure] = []
     failed: int = 0

@@ -78,7 +78,7 @@ def fold(records: Iterable[Record]) -> Capacity:
         sessions=known,
         limit=over.limit if over is not None else None,
         above=over.above if over is not None else None,
-        answer=_answer(asked, known, over),
+        answer=_answer(known, over),
         reasons=_reasons(steps, over),
         per_core=round(known / len(asked.cores.client), 1) if known else None,
         cpu_ms=at.cpu_ms if at is not None else None,
@@ -104,7 +104,7 @@ def _verdict(asked: Asked, sessions: int | None, found: Found | None) -> Verdict
     return "pass" if found is not None and found.limit != "unknown" else "unknown"
 
 
-def _answer(asked: Asked, sessions: int | None, found: Found | None) -> str:
+def _answer(sessions: int | None, found: Found | None) -> str:
     if found is None:
         held = f"at least {_counted(sessions)}" if sessions else "an unknown number of sessions"
         return f"the target holds {held}; the search was not finished"

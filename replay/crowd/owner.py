@@ -12,9 +12,9 @@ from typing import Any, cast
 import psutil
 import trio
 
-from replay.capacity.counts import Counts, merge
 from replay.capacity.records import Failure, Measured
 from replay.crowd import talk
+from replay.endurance.histogram import Encoded, merged
 from replay.errors import ConnectFailed, MachineError, Refused
 from replay.tasks import open_flat_nursery
 from replay.wire.closing import Close, on_status
@@ -50,7 +50,8 @@ class Hold:
 
 @dataclass(slots=True)
 class _Step:
-    """What came in of the step that is going on. `failed`: how many sessions; some as `failures`."""
+    """What came in of the step that is going on. `failed`: how many sessions, the first of them as
+    `failures`."""
 
     failures: list[Failure] = field(default_factory=list)
     failed: int = 0
@@ -186,7 +187,7 @@ class Crowd:
         counted: Sequence[talk.Counted],
         target: float | None,
     ) -> Measured:
-        figures: dict[str, list[Counts]] = {}
+        figures: dict[str, list[Encoded]] = {}
         for each in counted:
             for name, counts in each.figures.items():
                 figures.setdefault(name, []).append(counts)
@@ -194,7 +195,7 @@ class Crowd:
             sessions=sessions,
             at_s=round(at, 3),
             opened=opened,
-            figures={name: merge(parts) for name, parts in figures.items()},
+            figures={name: merged(parts).encoded() for name, parts in figures.items()},
             clients=[each.client for each in counted],
             failures=self._step.failures,
             failed=self._step.failed,

@@ -1,5 +1,7 @@
-"""What the owner of a crowd and its workers say to each other. Instants are `time.monotonic()`, which
-all processes of a machine share."""
+"""What the owner of a crowd and its workers say to each other.
+
+Instants are `time.monotonic()`, which all processes of a machine share.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from replay.capacity.counts import Counts
 from replay.capacity.records import Client, Failure
+from replay.endurance.histogram import Encoded
 
 # ------------------------------------------------------------------ to a worker
 
@@ -74,7 +76,7 @@ class Counted(Struct, kw_only=True, tag=True):
     """What a `Count` came to."""
 
     client: Client
-    figures: dict[str, Counts]
+    figures: dict[str, Encoded]
 
 
 class Cleared(Struct, kw_only=True, tag=True):

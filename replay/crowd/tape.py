@@ -14,9 +14,9 @@ import trio
 
 from replay import journal as j
 from replay.audio import NS
-from replay.capacity.counts import Counts, count
 from replay.capacity.judge import MEASURED
 from replay.capacity.records import Cause, Failure
+from replay.endurance.histogram import Encoded, Histogram
 from replay.wire import messages as m
 
 _NS_PER_MS = 1e6
@@ -42,13 +42,15 @@ class Window:
     def holds(self, t: int) -> bool:
         return self.begin <= t < self.end
 
-    def counts(self, never: dict[str, list[float]]) -> dict[str, Counts]:
+    def counts(self, never: dict[str, list[float]]) -> dict[str, Encoded]:
         """All figures of which there is something. `never`: see `Tape.waited`."""
-        return {
-            name: count(values, never.get(name, ()))
-            for name, values in self.values.items()
-            if values or never.get(name)
-        }
+        found = {}
+        for name, values in self.values.items():
+            histogram = Histogram()
+            histogram.add(values, never.get(name, ()))
+            if histogram.n:
+                found[name] = histogram.encoded()
+        return found
 
 
 class Tapes:

@@ -17,11 +17,11 @@ import trio
 
 from replay import journal as j
 from replay.audio import NS
-from replay.capacity.counts import Counts
 from replay.capacity.records import Client, Failure
 from replay.crowd import talk
 from replay.crowd.member import Member, Part
 from replay.crowd.tape import Tapes, Window
+from replay.endurance.histogram import Encoded
 from replay.observer import settle_memory, watch_stalls
 from replay.recorder import ListRecorder
 from replay.transport.http import open_service
@@ -117,7 +117,7 @@ class Share:
             cpu_s=round(cpu, 3),
             stalls=len(window.stalls),
             stalled_ms=round(sum(window.stalls), 1),
-            lateness=figures.pop("lateness", Counts()),
+            lateness=figures.pop("lateness", Encoded()),
             missing=max(0, due - played) if self._playing == sessions else 0,
             rss_bytes=psutil.Process().memory_info().rss,
         )
@@ -177,7 +177,7 @@ async def share(desk: AnyDesk) -> None:
         part = Part(service, first.config, first.region, fmt, chunks, first.chunk_ns)
         own = Share(desk, part, nursery)
         nursery.start_soon(own.speak)
-        with watch_stalls(Stalls(own.tapes)):
+        with watch_stalls([Stalls(own.tapes)]):
             async for ask in asked:
                 await own.answer(ask)
         nursery.cancel_scope.cancel()

@@ -55,6 +55,11 @@ class SandboxProcess:
         self._args = args
         self._process: trio.Process | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """While it runs."""
+        return None if self._process is None else self._process.pid
+
     async def start(self) -> None:
         """Start it, and wait until it can be used.
 
