@@ -37,6 +37,7 @@ class Step(Struct, kw_only=True):
     Attributes:
         reasons: why it is not `held`.
         cpu: cores that the client's processes took, and `target_cpu` a sandbox of our own.
+        busiest: the largest share of a core that one of all these took.
         cpu_ms: of the client, for a second of one session.
         memory_kib: of the client's processes, for a session.
     """
@@ -53,6 +54,7 @@ class Step(Struct, kw_only=True):
     cpu: float
     cpu_ms: float
     target_cpu: float | None
+    busiest: float
     rss_bytes: int
     failures: list[Failure]
     failed: int
@@ -108,10 +110,12 @@ def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
     lateness = merged(_lateness(each) for each in measured.clients).distribution()
     checks = [check(each, figures) for each in conditions]
     seconds = max((each.seconds for each in measured.clients), default=0.0)
-    cpu = sum(each.cpu_s / each.seconds for each in measured.clients if each.seconds)
+    shares = [each.cpu_s / each.seconds for each in measured.clients if each.seconds]
+    cpu = sum(shares)
     strained = _strained(measured, lateness, lateness_bound(conditions))
     state, reasons = _state(measured, checks, strained)
     target = measured.target_cpu_s
+    target_cpu = target / seconds if target is not None and seconds else None
     return Step(
         sessions=measured.sessions,
         state=state,
@@ -124,7 +128,8 @@ def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
         stalls=sum(each.stalls for each in measured.clients),
         cpu=round(cpu, 3),
         cpu_ms=round(1000 * cpu / measured.sessions, 3),
-        target_cpu=round(target / seconds, 3) if target is not None and seconds else None,
+        target_cpu=None if target_cpu is None else round(target_cpu, 3),
+        busiest=round(max([*shares, target_cpu or 0.0]), 3),
         rss_bytes=sum(each.rss_bytes for each in measured.clients),
         failures=measured.failures,
         failed=measured.failed,
@@ -166,8 +171,9 @@ def _state(
         return "refused", [_told(refused[0], measured)]
     if strained:
         return "strained", strained
+    lost = [each for each in of_target if each.cause != "unreachable"]
     if of_target:
-        return "lost", [_told(of_target[0], measured)]
+        return ("lost" if lost else "missed"), [_told((lost or of_target)[0], measured)]
     for state, name in (("fail", "missed"), ("unknown", "unknown")):
         wrong = [each for each in checks if each.state == state]
         if wrong:

@@ -60,7 +60,8 @@ class Failure(Struct, kw_only=True, omit_defaults=True):
 
 
 class Client(Struct, kw_only=True):
-    """One of the client's own processes while a step counted.
+    """One of the client's own processes while a step counted, or while its sessions were opened
+    where not all could be.
 
     Attributes:
         seconds: that counted; `cpu_s`: seconds of a core that it took of them.

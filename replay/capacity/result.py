@@ -55,7 +55,9 @@ def steps_of(records: Sequence[Record]) -> list[Step]:
 
 def what_next(asked: Asked, steps: Iterable[Step]) -> int | Found:
     """How many sessions to try, or what was found."""
-    return follow(search_range(asked), (Try(s.sessions, s.state, s.opened) for s in steps))
+    return follow(
+        search_range(asked), (Try(s.sessions, s.state, s.opened, s.busiest) for s in steps)
+    )
 
 
 def fold(records: Iterable[Record]) -> Capacity:

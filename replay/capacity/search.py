@@ -8,7 +8,7 @@ or lost is decisive at once: no burst of ours does that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,16 +20,20 @@ Limit = Literal["missed", "lost", "refused", "client", "most", "unknown"]
 
 #: So many tries of one kind decide a number of sessions.
 _DECIDE = 2
+#: No more sessions at a leap than would take so much of a core.
+_BEYOND = 1.15
 _DECISIVE = ("lost", "refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One step. `opened`: how many sessions the target had let in when it refused one."""
+    """One step. `opened`: how many sessions the target had let in when it refused one; `busiest`:
+    the largest share of a core that a process took, as far as that is known."""
 
     sessions: int
     state: State
     opened: int = 0
+    busiest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class _Tries:
 
     def __init__(self) -> None:
         self.states: list[State] = []
+        self.busiest = 0.0
 
     @property
     def held(self) -> int:
@@ -104,7 +109,7 @@ def follow(where: Range, tries: Iterable[Try]) -> int | Found:
         if low < ceiling and ceiling not in done:
             return ceiling  # as many as it let in: does it hold those?
         high = min(ceiling + 1, high or ceiling + 1)
-    wanted = _upwards(low, where) if high is None else _between(low, high, where)
+    wanted = _upwards(low, done, where) if high is None else _between(low, high, where)
     if wanted is not None:
         return wanted
     if low and not done[low].confirmed:
@@ -121,7 +126,9 @@ def _gather(tries: Iterable[Try]) -> tuple[dict[int, _Tries], int | None, bool]:
     ceiling: int | None = None
     unknown = False
     for each in tries:
-        done.setdefault(each.sessions, _Tries()).states.append(each.state)
+        tries_of = done.setdefault(each.sessions, _Tries())
+        tries_of.states.append(each.state)
+        tries_of.busiest = each.busiest
         unknown = unknown or each.state == "unknown"
         if each.state == "refused":
             ceiling = min(each.opened, ceiling if ceiling is not None else each.opened)
@@ -137,9 +144,15 @@ def _bounds(done: dict[int, _Tries]) -> tuple[int, int | None]:
     return max(held, default=0), high
 
 
-def _upwards(low: int, where: Range) -> int | None:
-    """Twice as many, or None when more are not wanted."""
+def _upwards(low: int, done: Mapping[int, _Tries], where: Range) -> int | None:
+    """Twice as many, or None when more are not wanted.
+
+    Far beyond a full core nothing is learnt, and it takes long to get over.
+    """
     wanted = max(where.start, low * 2)
+    if low and done[low].busiest > 0:
+        full = int(_BEYOND * low / done[low].busiest)
+        wanted = min(wanted, max(full, low + where.grain(low)))
     if where.most is not None:
         wanted = min(wanted, where.most)
     return wanted if wanted > low else None

@@ -16,12 +16,15 @@ from replay.client import open_session
 from replay.crowd.tape import Tape, Tapes
 from replay.errors import ReplayError
 from replay.player import Pace, Player
+from replay.session import Policy
 from replay.source import Item
 from replay.tasks import open_flat_nursery
 from replay.transport import Service
 
 #: The golden section: phases that are so far apart fill a chunk evenly, however many they are.
 _SECTION = (math.sqrt(5) - 1) / 2
+#: A target that is busy may take its time for a connection: late is not lost.
+_POLICY = Policy(connect_timeout=20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Member:
             part.service,
             part.config,
             region=part.region,
+            policy=_POLICY,
             recorder=tape,
             rng=Random(number),  # noqa: S311 - spreads attempts, guards nothing
         ) as session:

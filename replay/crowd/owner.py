@@ -12,7 +12,7 @@ from typing import Any, cast
 import psutil
 import trio
 
-from replay.capacity.records import Failure, Measured
+from replay.capacity.records import Client, Failure, Measured
 from replay.crowd import talk
 from replay.endurance.histogram import Encoded, merged
 from replay.errors import ConnectFailed, MachineError, Refused
@@ -21,9 +21,9 @@ from replay.wire.closing import Close, on_status
 from replay.workers import Worker, open_worker
 
 #: Sessions that each worker opens, and ends, a second; what that takes does not count.
-_RATE = 40.0
+_RATE = 25.0
 #: Beyond its plan, what may pass until all sessions of a step are open.
-_OPENING_SECONDS = 15.0
+_OPENING_SECONDS = 30.0
 #: The first seconds of a step do not count.
 WARMING_SECONDS = 2.0
 #: Until what was asked of a worker has reached it.
@@ -103,8 +103,11 @@ class Crowd:
             await self.clear()
         opened = await self._open(sessions)
         at = time.monotonic() - self._began
-        counted, target = ([], None) if self._step.failed else await self._count(hold)
-        found = self._measured(sessions, at, opened, counted, target)
+        if self._step.failed:
+            counted, target = [talk.Counted(client=each, figures={}) for each in opened], None
+        else:
+            counted, target = await self._count(hold)
+        found = self._measured(sessions, at, counted, target)
         if found.failed:
             await self.clear()
         return found
@@ -124,8 +127,11 @@ class Crowd:
     def _rate(self) -> float:
         return _RATE * len(self._workers)
 
-    async def _open(self, sessions: int) -> int:
-        """The sessions that are missing; how many there are then."""
+    async def _open(self, sessions: int) -> list[Client]:
+        """The sessions that are missing; what each worker says when that is done.
+
+        Raises: as `measure`.
+        """
         self._step = _Step()
         missing, count = range(self.sessions, sessions), len(self._workers)
         at = time.monotonic() + _LEAD_SECONDS
@@ -139,17 +145,18 @@ class Crowd:
             nursery.start_soon(self._hurry, len(missing) / self._rate + _OPENING_SECONDS)
             opened = await self._answers(talk.Opened)
             nursery.cancel_scope.cancel()
-        self.sessions = sum(each.sessions for each in opened)
+        clients = [each.client for each in opened]
+        self.sessions = sum(each.sessions for each in clients)
         self._ever = self._ever or self.sessions > 0
         for failure in self._step.failures:
             self._hopeless(failure)
-        return self.sessions
+        return clients
 
     async def _hurry(self, seconds: float) -> None:
         """After so long, do without the sessions that are not open."""
         await trio.sleep(seconds)
         detail = f"not all were open {_OPENING_SECONDS:g} s after the last was begun"
-        await self._note(Failure(session=0, cause="silent", detail=detail))
+        await self._note(Failure(session=0, cause="unreachable", detail=detail))
 
     def _hopeless(self, failure: Failure) -> None:
         if failure.cause == "refused" and on_status(failure.status) is Close.REFUSED:
@@ -180,12 +187,7 @@ class Crowd:
         return found
 
     def _measured(
-        self,
-        sessions: int,
-        at: float,
-        opened: int,
-        counted: Sequence[talk.Counted],
-        target: float | None,
+        self, sessions: int, at: float, counted: Sequence[talk.Counted], target: float | None
     ) -> Measured:
         figures: dict[str, list[Encoded]] = {}
         for each in counted:
@@ -194,7 +196,7 @@ class Crowd:
         return Measured(
             sessions=sessions,
             at_s=round(at, 3),
-            opened=opened,
+            opened=self.sessions,
             figures={name: merged(parts).encoded() for name, parts in figures.items()},
             clients=[each.client for each in counted],
             failures=self._step.failures,

@@ -61,9 +61,10 @@ Ask = Prepare | Open | Halt | Count | Clear
 
 
 class Opened(Struct, kw_only=True, tag=True):
-    """All sessions of an `Open` are open, or will never be: so many are open now."""
+    """All sessions of an `Open` are open, or will never be. `client`: what that took, and how many
+    there are now."""
 
-    sessions: int
+    client: Client
 
 
 class Failed(Struct, kw_only=True, tag=True):

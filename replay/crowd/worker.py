@@ -32,6 +32,7 @@ from replay.workers import Desk, work
 _LEAVING = 10.0
 #: Descriptors are asked for up to so many, as far as the machine lets us.
 _FILES = 65_536
+_FOREVER = 1 << 62
 
 AnyDesk = Desk[talk.Ask, talk.Say]
 
@@ -83,44 +84,39 @@ class Share:
                 self._nursery.start_soon(self._clear, ask.gap)
 
     async def _open(self, ask: talk.Open) -> None:
-        first = ask.at - time.monotonic() + trio.current_time()
+        shift = trio.current_time() - time.monotonic()
+        first, gauge = ask.at + shift, self._gauge(Window(_ns(ask.at + shift), _FOREVER))
         self._opening = [Member(n, self._part, self.tapes, self._failed) for n in ask.numbers]
         self._members += self._opening
         for k, member in enumerate(self._opening):
             self._nursery.start_soon(member.play, first + k * ask.gap)
         for member in self._opening:
             await member.settled.wait()
+        client, _ = gauge.read(self._playing, self._waited())
         settle_memory()
-        self._out.send_nowait(talk.Opened(sessions=self._playing))
+        self._out.send_nowait(talk.Opened(client=client))
 
     @property
     def _playing(self) -> int:
         return sum(each.playing and not each.tape.broken for each in self._members)
 
+    def _gauge(self, window: Window) -> Gauge:
+        self.tapes.window = window
+        return Gauge(window)
+
     async def _count(self, ask: talk.Count) -> None:
         shift = trio.current_time() - time.monotonic()
-        begin, end = (round((each + shift) * NS) for each in (ask.begin, ask.end))
-        self.tapes.window = Window(begin, end)
-        sessions = self._playing
+        window = Window(_ns(ask.begin + shift), _ns(ask.end + shift))
+        self.tapes.window, sessions = window, self._playing
         await trio.sleep_until(ask.begin + shift)
-        cpu, began = _cpu(), time.monotonic()
+        gauge = self._gauge(window)
         await trio.sleep_until(ask.end + shift)
-        cpu, seconds = _cpu() - cpu, time.monotonic() - began
+        gauge.stop()
         await trio.sleep_until(ask.tell + shift)
-        window, self.tapes.window = self.tapes.window, Window(0, 0)
-        figures = window.counts(self._waited())
-        played = len(window.values["lateness"])
-        due = sessions * ((end - begin) // self._part.chunk_ns)
-        client = Client(
-            sessions=sessions,
-            seconds=round(seconds, 3),
-            cpu_s=round(cpu, 3),
-            stalls=len(window.stalls),
-            stalled_ms=round(sum(window.stalls), 1),
-            lateness=figures.pop("lateness", Encoded()),
-            missing=max(0, due - played) if self._playing == sessions else 0,
-            rss_bytes=psutil.Process().memory_info().rss,
-        )
+        client, figures = gauge.read(sessions, self._waited())
+        if sessions == self._playing:
+            due = sessions * ((window.end - window.begin) // self._part.chunk_ns)
+            client.missing = max(0, due - len(window.values["lateness"]))
         self._out.send_nowait(talk.Counted(client=client, figures=figures))
 
     def _waited(self) -> dict[str, list[float]]:
@@ -145,6 +141,41 @@ class Share:
             await member.gone.wait()
         gc.unfreeze()  # what was put out of the collector's reach is garbage now
         self._out.send_nowait(talk.Cleared())
+
+
+class Gauge:
+    """What this process takes from now on, until it is stopped or read."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._began, self._cpu = time.monotonic(), _cpu()
+        self._seconds: float | None = None
+
+    def stop(self) -> None:
+        self._seconds, self._cpu = time.monotonic() - self._began, _cpu() - self._cpu
+
+    def read(
+        self, sessions: int, waited: dict[str, list[float]]
+    ) -> tuple[Client, dict[str, Encoded]]:
+        """With what the window has counted."""
+        if self._seconds is None:
+            self.stop()
+        figures = self._window.counts(waited)
+        client = Client(
+            sessions=sessions,
+            seconds=round(self._seconds or 0.0, 3),
+            cpu_s=round(self._cpu, 3),
+            stalls=len(self._window.stalls),
+            stalled_ms=round(sum(self._window.stalls), 1),
+            lateness=figures.pop("lateness", Encoded()),
+            missing=0,
+            rss_bytes=psutil.Process().memory_info().rss,
+        )
+        return client, figures
+
+
+def _ns(moment: float) -> int:
+    return round(moment * NS)
 
 
 def _cpu() -> float:
