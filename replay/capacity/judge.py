@@ -20,6 +20,9 @@ MEASURED = ("ack", "round_trip", "partial_lag", "word_final", "final")
 #: Of these there is one for each chunk.
 _EACH_CHUNK = ("ack", "round_trip")
 
+#: Statistics that are no times.
+_COUNTS = ("n", "censored")
+
 #: Own lateness may be so much of the smallest latency that a condition is about.
 _SHARE = 0.1
 #: ms of own lateness at p99 where no condition is about a latency; and the least that is asked for.
@@ -100,8 +103,9 @@ def least_seconds(conditions: Sequence[Condition], sessions: int, chunk: float) 
 
 
 def _is_time(condition: Condition) -> bool:
-    counted = condition.statistic in ("n", "censored")
-    return condition.figure.unit == "ms" and not counted and condition.value > 0
+    return (
+        condition.figure.unit == "ms" and condition.statistic not in _COUNTS and condition.value > 0
+    )
 
 
 def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
@@ -191,5 +195,10 @@ def _told(failure: Failure, measured: Measured) -> str:
 def _why(checked: Checked) -> str:
     if checked.state == "unknown":
         return f"{checked.text}: {checked.why}"
-    most = "≥" if checked.why else ""
-    return f"{checked.figure}.{checked.statistic} is {most}{checked.measured:g} ms"
+    assert checked.measured is not None  # or it would not be known that it fails
+    value = checked.measured
+    if checked.statistic in _COUNTS:
+        told = f"{value:g}"
+    else:
+        told = f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms"
+    return f"{checked.figure}.{checked.statistic} is {'≥' if checked.why else ''}{told}"

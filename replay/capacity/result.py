@@ -119,7 +119,7 @@ def _answer(sessions: int | None, found: Found | None) -> str:
     if found.limit == "most":
         return f"the target holds at least {_counted(sessions)}: no more were asked for"
     ends = {
-        "missed": f"{found.above} are too many",
+        "missed": f"{found.above} would be too many",
         "lost": f"of {found.above} it loses some",
         "refused": "it refuses more",
     }[found.limit]
