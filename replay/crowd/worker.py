@@ -93,6 +93,7 @@ class Share:
         for member in self._opening:
             await member.settled.wait()
         client, _ = gauge.read(self._playing, self._waited())
+        self.tapes.window = Window(0, 0)
         settle_memory()
         self._out.send_nowait(talk.Opened(client=client))
 
