@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from replay.cli.console import Console
 from replay.cli.options import config_from, target_from
 from replay.crowd.audio import prepare_audio
 from replay.crowd.ramp import Ramp, Store, run, share_cores
-from replay.errors import UsageError
+from replay.errors import ReplayError, UsageError
 from replay.machine import this_machine
 from replay.opening import request_body
 from replay.recorder import cannot_write
@@ -74,7 +75,12 @@ def _search(ramp: Ramp, directory: Path, console: Console) -> result.Capacity:
     capacity_text.introduce(ramp.asked, console)
     with ExitStack() as stack:
         progress = stack.enter_context(capacity_text.Progress(console))
-        trio.run(run, ramp, store, progress.tell)
+        try:
+            trio.run(run, ramp, store, progress.tell)
+        except ReplayError:
+            if len(store.records) == 1:  # nothing was measured: there is nothing to keep
+                shutil.rmtree(directory, ignore_errors=True)
+            raise
     return result.fold(store.records)
 
 

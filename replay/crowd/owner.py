@@ -37,7 +37,7 @@ AnyWorker = Worker[talk.Ask, talk.Say]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How a step is held. `seconds` count, then `patience` seconds are waited for answers.
+    """How a step is held. `seconds` count, then answers are waited for up to `patience` seconds.
 
     Attributes:
         target_pid: of a sandbox of our own, whose CPU time is looked at.

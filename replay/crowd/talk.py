@@ -42,7 +42,8 @@ class Halt(Struct, kw_only=True, tag=True):
 
 
 class Count(Struct, kw_only=True, tag=True):
-    """Count what is due from `begin` to `end`, and tell at `tell`."""
+    """Count what is due from `begin` to `end`, and tell when all of that is acknowledged, at the
+    latest at `tell`."""
 
     begin: float
     end: float

@@ -116,6 +116,11 @@ class Tape:
         for word in said.words:
             words.append((audio - word.end) * _MS_PER_S)
 
+    @property
+    def waits(self) -> bool:
+        """Is anything of the window not acknowledged yet?"""
+        return bool(self._chunks)
+
     def waited(self, now: int) -> dict[str, list[float]]:
         """How long, in ms, what was due in the window and is not acknowledged has been waited for;
         it is waited for no longer."""

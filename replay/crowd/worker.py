@@ -33,6 +33,8 @@ _LEAVING = 10.0
 #: Descriptors are asked for up to so many, as far as the machine lets us.
 _FILES = 65_536
 _FOREVER = 1 << 62
+#: So often it is looked whether all that counts was acknowledged.
+_LOOK_SECONDS = 0.05
 
 AnyDesk = Desk[talk.Ask, talk.Say]
 
@@ -113,12 +115,18 @@ class Share:
         gauge = self._gauge(window)
         await trio.sleep_until(ask.end + shift)
         gauge.stop()
-        await trio.sleep_until(ask.tell + shift)
+        # An event instead of looking would cost something at every chunk.
+        while self._waits and trio.current_time() < ask.tell + shift:  # noqa: ASYNC110
+            await trio.sleep(_LOOK_SECONDS)
         client, figures = gauge.read(sessions, self._waited())
         if sessions == self._playing:
             due = sessions * ((window.end - window.begin) // self._part.chunk_ns)
             client.missing = max(0, due - len(window.values["lateness"]))
         self._out.send_nowait(talk.Counted(client=client, figures=figures))
+
+    @property
+    def _waits(self) -> bool:
+        return any(each.tape.waits for each in self._members)
 
     def _waited(self) -> dict[str, list[float]]:
         now = round(trio.current_time() * NS)

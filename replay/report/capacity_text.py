@@ -87,10 +87,12 @@ def _step(step: Step) -> Text:
     for checked in step.checks:
         dist = step.figures.get(checked.figure)
         value = cell(dist, checked.statistic) if dist is not None else "–"
-        line.append(f"  {checked.figure}.{checked.statistic} {value} ms")
+        unit = "" if checked.statistic in ("n", "censored") else " ms"
+        line.append(f"  {checked.figure}.{checked.statistic} {value}{unit}")
     if step.lateness.n:
-        late = step.lateness.p99 if step.lateness.p99 is not None else step.lateness.max
-        line.append(f"  own late {fine(late)} ms", style="dim")
+        name = "p99" if step.lateness.p99 is not None else "max"
+        late = fine(getattr(step.lateness, name))
+        line.append(f"  own lateness {name} {late} ms", style="dim")
         line.append(f"  client {step.cpu:.0%} CPU", style="dim")
     if step.target_cpu is not None:
         line.append(f"  target {step.target_cpu:.0%}", style="dim")
