@@ -43,14 +43,12 @@ class Measured:
     arrived: ms from a chunk's due time to its arrival at the server, sorted.
     cpu: CPU seconds of the client per second of one stream, while all played.
     rss: bytes of memory while all played.
-    growth: bytes that this grew by while it counted.
     """
 
     late: list[float] = field(default_factory=list)
     arrived: list[float] = field(default_factory=list)
     cpu: float = 0.0
     rss: int = 0
-    growth: int = 0
 
 
 class Task:
@@ -94,13 +92,11 @@ class Task:
         """What is due from now on counts."""
         self._start = monotonic_ns()
         self._measured.cpu = -_used()
-        self._measured.growth = -psutil.Process().memory_info().rss
 
     def end(self) -> None:
         """What was due until now counted."""
         self._measured.cpu = (self._measured.cpu + _used()) / (self.sessions * self._seconds)
         self._measured.rss = psutil.Process().memory_info().rss
-        self._measured.growth += self._measured.rss
 
     def tell(self, sessions: dict[str, tuple[list[int], list[int]]]) -> None:
         """Print what was measured. `sessions`: by id when each chunk was due and handed over, in ns
