@@ -20,6 +20,7 @@ VERBS = {
     "run": "Play recordings or streams into a target and measure what comes back.",
     "sandbox": "Serve the API on this machine, with real speech recognition.",
     "bench": "Measure latency over a corpus, in rounds, and compare it.",
+    "capacity": "Find the most paced sessions that a target holds.",
     "compare": "Compare two benchmarks: better, same, worse or inconclusive.",
     "soak": "Play many sessions for hours, with disconnects, and judge every one.",
     "merge": "Add up the parts of a soak, of several machines or nights.",
