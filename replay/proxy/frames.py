@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-CONTINUATION, TEXT, BINARY, CLOSE = 0x0, 0x1, 0x2, 0x8
+from replay.wire.plain import BINARY, TEXT, frame, unmask
+
+CONTINUATION, CLOSE = 0x0, 0x8
 #: Stands for the opcode of bytes that are not understood.
 OPAQUE = -1
 #: A frame that announces more is not held back until it is whole.
@@ -100,35 +102,17 @@ class FrameReader:
             return None
         raw = bytes(buffer[: start + length])
         del buffer[: start + length]
-        payload = _unmask(raw[start:], raw[at:start]) if masked else raw[start:]
+        payload = unmask(raw[start:], raw[at:start]) if masked else raw[start:]
         return Frame(raw, raw[0] & 0x0F, bool(raw[0] & 0x80), payload)
-
-
-def _unmask(data: bytes, key: bytes) -> bytes:
-    size = len(data)
-    mask = (key * (size // 4 + 1))[:size]
-    # Whole numbers are the fastest way to combine two strings of bytes without a library.
-    return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
 
 def text_frame(payload: bytes) -> bytes:
     """A text message in one frame, as a server sends it."""
-    return _frame(TEXT, payload)
+    return frame(TEXT, payload)
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A server's close frame; also with codes that nobody may send. 1005: an empty one."""
     if code == _NO_CODE:
-        return _frame(CLOSE, b"")
-    return _frame(CLOSE, struct.pack(">H", code) + reason.encode())
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < 126:
-        head = bytes((0x80 | opcode, size))
-    elif size < 1 << 16:
-        head = struct.pack(">BBH", 0x80 | opcode, 126, size)
-    else:
-        head = struct.pack(">BBQ", 0x80 | opcode, 127, size)
-    return head + payload
+        return frame(CLOSE, b"")
+    return frame(CLOSE, struct.pack(">H", code) + reason.encode())

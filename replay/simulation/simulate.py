@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 
 import trio
-import trio.testing
 from msgspec import structs
 
 from replay import __version__
@@ -30,6 +29,7 @@ from replay.sandbox.hub import Sandbox, open_sandbox
 from replay.sandbox.recognizers.scripted import Manner, Script, ScriptedRecognizer
 from replay.sandbox.settings import Settings
 from replay.session import Policy
+from replay.simulation.clock import VirtualClock
 from replay.simulation.injected import Injected, inject
 from replay.simulation.order import settled_order
 from replay.source import PreparedSource
@@ -115,11 +115,12 @@ def simulate(spec: Simulation) -> Simulated:
     Raises:
         UsageError: the plan asks for what only a process can do.
     """
+    clock = VirtualClock()
     with settled_order(spec.seed):
-        return trio.run(_simulate, spec, clock=trio.testing.MockClock(autojump_threshold=0))
+        return trio.run(_simulate, spec, clock, clock=clock)
 
 
-async def _simulate(spec: Simulation) -> Simulated:
+async def _simulate(spec: Simulation, clock: VirtualClock) -> Simulated:
     recorder = ListRecorder()
     audio = spec.audio
     if audio is None:
@@ -143,6 +144,7 @@ async def _simulate(spec: Simulation) -> Simulated:
                 sandbox,
                 spec.plan,
                 recorder,
+                clock,
                 bytes_per_second=spec.format.bytes_per_second,
                 latency=spec.latency,
                 seed=spec.seed,
