@@ -208,8 +208,9 @@ class LiveSession(Session):
         """Wait until more can be taken in. False when the client does not take what it is told,
         and is dropped; the session is there for its next connection."""
         self._pausing = True
-        with trio.move_on_after(self._settings.drop_after):
-            await self._outbox.room()
+        if self._outbox.full:
+            with trio.move_on_after(self._settings.drop_after):
+                await self._outbox.room()
         if self._outbox.full:
             _log.warning("session %s: its client reads too slowly and is dropped", self.id)
             seat.lose()

@@ -69,6 +69,7 @@ class ServerWebSocket:
         self._splitter: Splitter | None = None
         self._sending = trio.Lock()
         self._lost: ConnectionLost | None = None
+        self._waited = False
         self.read_at = trio.current_time()
         self.path = ""
         self.query: dict[str, list[str]] = {}
@@ -152,8 +153,11 @@ class ServerWebSocket:
         raise self._is_lost(ConnectionLost(code))
 
     async def _next(self) -> str | bytes | Event:
-        """The next plain message or event; always a checkpoint, so that a fast client starves nobody."""
-        await trio.lowlevel.checkpoint()
+        """The next plain message or event; a checkpoint at least every second time, so that a fast
+        client starves nobody."""
+        if not self._waited:
+            await trio.lowlevel.checkpoint()
+        self._waited = False
         while True:
             if self._lost:
                 raise self._lost
@@ -164,6 +168,7 @@ class ServerWebSocket:
                 raise await self._protest(error) from None
             if event is not None:
                 return event
+            self._waited = True
             try:
                 data = await self._stream.receive_some(_READ)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

@@ -31,7 +31,7 @@ from replay.sandbox.settings import Settings
 from replay.session import Policy
 from replay.simulation.clock import VirtualClock
 from replay.simulation.injected import Injected, inject
-from replay.simulation.order import settled_order
+from replay.simulation.kernel import run
 from replay.source import PreparedSource
 from replay.summary import Summary, summarise
 from replay.take import format_facts
@@ -116,8 +116,7 @@ def simulate(spec: Simulation) -> Simulated:
         UsageError: the plan asks for what only a process can do.
     """
     clock = VirtualClock()
-    with settled_order(spec.seed):
-        return trio.run(_simulate, spec, clock, clock=clock)
+    return run(_simulate, spec, clock, clock=clock, seed=spec.seed)
 
 
 async def _simulate(spec: Simulation, clock: VirtualClock) -> Simulated:
