@@ -27,9 +27,9 @@ async def serve_stream(
 ) -> None:
     """Serve one websocket connection on `stream` until it is over, and close the stream.
 
-    `head`: what was read from it already. `wrap`: makes a websocket of the stream. The token of the URL decides which session it belongs
-    to; an unknown one is answered with close 4404. A bug of ours costs this connection, which is
-    closed with 1011, and nobody else.
+    `head`: what was read from it already. `wrap`: makes a websocket of the stream. The token of the
+    URL decides which session it belongs to; an unknown one is answered with close 4404. A bug of
+    ours costs this connection, which is closed with 1011, and nobody else.
     """
     settings, share = sandbox.settings, Share(sandbox.pool)
     websocket = wrap(
