@@ -13,8 +13,7 @@ from random import Random
 import trio
 
 from replay.sandbox.hub import Sandbox, open_sandbox
-from replay.sandbox.recognizers.base import StreamSettings
-from replay.sandbox.recognizers.scripted import ScriptedRecognizer, ScriptedStream
+from replay.sandbox.recognizers.scripted import ScriptedRecognizer
 from replay.simulation import draw
 from replay.simulation.clock import VirtualClock
 from replay.simulation.draw import Terms
