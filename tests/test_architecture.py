@@ -49,7 +49,7 @@ FLOORS = {
     **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
     **dict.fromkeys(("verify", "report"), 4),
     **dict.fromkeys(("bench", "grid", "selftest"), 4),
-    **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
+    **dict.fromkeys(("simulation", "simulating", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
     # Options as on the command line, from pytest's configuration.

@@ -40,6 +40,7 @@ class Terms:
         chunk: seconds of audio in a chunk.
         audio, script: what is played and said over and over; by default it counts.
         defects: planted in the sandbox.
+        only: slot and number of the one session that is played, without the others.
     """
 
     seed: int
@@ -52,6 +53,7 @@ class Terms:
     audio: bytes | None = field(default=None, repr=False)
     script: Script | None = None
     defects: tuple[Planted, ...] = ()
+    only: tuple[int, int] | None = None
 
     @property
     def ends(self) -> float:
@@ -89,6 +91,16 @@ def script(terms: Terms) -> Script:
     return Script([word for word in words if word.end < ROUND_SECONDS])
 
 
+def manner(terms: Terms) -> Manner:
+    """How the sandbox tells what is said."""
+    rng = Random(f"{terms.seed}/manner")  # noqa: S311 - as above
+    return Manner(
+        partial=Spread(rng.uniform(0, 0.3), 0.0),
+        final=Spread(rng.uniform(0, 0.6), 0.0),
+        repeat=ROUND_SECONDS if terms.audio is None else AudioFormat().seconds(len(terms.audio)),
+    )
+
+
 def session(terms: Terms, slot: int, number: int, seconds: float) -> Simulation:
     """The session of this number in this slot, both from 1."""
     rng = Random(f"{terms.seed}/{slot}/{number}")  # noqa: S311 - as above
@@ -104,11 +116,7 @@ def session(terms: Terms, slot: int, number: int, seconds: float) -> Simulation:
         audio=_audio(terms, slot, number, size),
         format=fmt,
         script=script(terms),
-        manner=Manner(
-            partial=Spread(rng.uniform(0, 0.3), 0.0),
-            final=Spread(rng.uniform(0, 0.6), 0.0),
-            repeat=ROUND_SECONDS if terms.script is None else seconds,
-        ),
+        manner=manner(terms),
         said=(),
         latency=math.exp(rng.uniform(math.log(0.002), math.log(0.15))),
         config={

@@ -64,7 +64,7 @@ class Simulated:
     @property
     def journal(self) -> bytes:
         """The journal as a file holds it."""
-        return b"".join(map(j.encode, self.entries))
+        return j.encode_all(self.entries)
 
     @property
     def timeline(self) -> Timeline:

@@ -12,6 +12,7 @@ from random import Random
 
 import trio
 
+from replay.audio import NS
 from replay.sandbox.hub import Sandbox, open_sandbox
 from replay.sandbox.recognizers.scripted import ScriptedRecognizer
 from replay.simulation import draw
@@ -19,6 +20,7 @@ from replay.simulation.clock import VirtualClock
 from replay.simulation.draw import Terms
 from replay.simulation.kernel import run
 from replay.simulation.play import BEGAN, play
+from replay.simulation.simulate import simulate
 from replay.simulation.spec import Simulated, Simulation
 from replay.tasks import open_flat_nursery
 
@@ -49,6 +51,13 @@ def simulate_world(terms: Terms, tell: Callable[[Played], None]) -> float:
     Raises:
         UsageError: the plan asks for what only a process can do.
     """
+    if terms.only is not None:
+        slot, number = terms.only
+        spec = draw.session(terms, slot, number, terms.length)
+        done = simulate(spec)
+        ended = done.entries[-1].t / NS
+        tell(Played(slot, number, 0.0, ended, spec, done))
+        return ended
     clock = VirtualClock()
     return run(_World(terms, tell, clock).live, clock=clock, seed=terms.seed)
 
@@ -65,7 +74,7 @@ class _World:
             open_flat_nursery() as outer,
             open_sandbox(
                 draw.settings(terms),
-                ScriptedRecognizer(draw.script(terms)),
+                ScriptedRecognizer(draw.script(terms), draw.manner(terms)),
                 rng=Random(terms.seed),  # noqa: S311 - the same names each time are wanted
                 began=BEGAN,
             ) as sandbox,
