@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 
+from msgspec import Struct
+
 from replay.errors import ConfigError
 
 NS = 1_000_000_000
@@ -91,8 +93,7 @@ class AudioFormat:
         return b"\x80" if self.bit_depth == 8 else b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A piece of session audio as a source gives it out.
 
     Attributes:

@@ -8,7 +8,8 @@ large to be held, bits of an extension) passes as it comes from there on.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from replay.wire.plain import BINARY, TEXT, frame, unmask
 
@@ -20,8 +21,7 @@ LARGEST = 16 << 20
 _NO_CODE = 1005
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One frame. `raw`: as it came, header included; `payload`: unmasked."""
 
     raw: bytes
@@ -34,8 +34,7 @@ class Frame:
         return self.opcode >= CLOSE
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A data message: its fragments joined. `alone`: it came as one frame."""
 
     data: str | bytes

@@ -357,7 +357,8 @@ class LiveSession(Session):
                 raise self.failure
             if await self._listening.step(self._came_at):
                 self._heard.set()
-                await trio.lowlevel.checkpoint()
+                if self._listening.behind:
+                    await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
                 await self._more.wait()
             elif not self._intake.finish():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from io import BytesIO
 from random import Random
 
@@ -13,7 +15,7 @@ from msgspec import structs
 
 from replay import __version__
 from replay import journal as j
-from replay.audio import NS, wav_data_offset
+from replay.audio import NS, AudioFormat, Chunk, wav_data_offset
 from replay.client import LiveSession, open_session
 from replay.counter import counted
 from replay.errors import ReplayError
@@ -23,7 +25,8 @@ from replay.sandbox.hub import Sandbox
 from replay.simulation.injected import Injected, inject
 from replay.simulation.pipes import Alarms
 from replay.simulation.spec import Simulated, Simulation
-from replay.source import PreparedSource
+from replay.source import Item
+from replay.source.spec import chunk_bytes
 from replay.take import format_facts
 from replay.tasks import open_flat_nursery
 from replay.wire.config import format_fields
@@ -80,7 +83,7 @@ async def play(
 async def _through(
     spec: Simulation, audio: bytes, service: Injected, recorder: ListRecorder, kept: _Kept
 ) -> bytes | None:
-    source = PreparedSource(audio, spec.format, spec.chunk, name=spec.name)
+    source = _Chunks(audio, spec.format, spec.chunk)
     config = {**spec.config, **format_fields(spec.format)}
     async with open_session(
         service,
@@ -97,6 +100,26 @@ async def _through(
                 pass  # the recorder has it already
             nursery.cancel_scope.cancel()
         return await _fetch(session, recorder)
+
+
+class _Chunks:
+    """A source that never waits: the player does, for the time of each chunk."""
+
+    def __init__(self, audio: bytes, fmt: AudioFormat, seconds: Fraction) -> None:
+        self.format = fmt
+        self._audio = audio
+        self._size = chunk_bytes(fmt, seconds)
+        self._offset = 0
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        offset = self._offset
+        if offset >= len(self._audio):
+            raise StopAsyncIteration
+        self._offset += self._size
+        return Chunk(offset, self._audio[offset : self._offset])
 
 
 class _Kept:

@@ -50,7 +50,6 @@ class SimulatedWire:
     async def send(self, data: str | bytes) -> None:
         if self._lost is not None:
             raise self._lost
-        await trio.lowlevel.checkpoint()
         if isinstance(data, str):
             self._put(frame(TEXT, data.encode(), masked=True))
         else:
