@@ -28,6 +28,7 @@ VERBS = {
     "grid": "Put programs through every case of a harmed connection.",
     "verify": "Judge stored runs again.",
     "shrink": "Find the smallest plan of faults that still makes a stored run fail.",
+    "simulate": "Simulate days of harmed sessions in virtual time, every seed repeatable.",
     "proxy": "Stand between any client and a target, and harm what passes.",
     "listen": "Receive callbacks and webhooks, print and journal them.",
     "report": "Render stored runs again.",
