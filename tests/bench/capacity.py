@@ -163,7 +163,8 @@ def main() -> None:
     parser.add_argument("--server-nice", type=int, default=10, help="priority of the server")
     options = parser.parse_args()
     print(
-        f"load {os.getloadavg()[0]:.1f} at the start; own nice {os.nice(0)}, server's {options.server_nice} more"
+        f"load {os.getloadavg()[0]:.1f} at the start; own nice {os.nice(0)}, "
+        f"the server's {options.server_nice} more"
     )
     with open_bench(options.server_nice) as bench:
         kinds = [bench.cores, 1]
