@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-capacity
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-soak-page bench-capacity bench-simulate soak-smoke
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,9 @@ bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 
 
 bench-overhead: $(READY)  ## What our client costs, beside the published Python SDK in the same run
 	$(BIN)/python tests/bench/overhead.py
+
+bench-soak-page: $(READY)  ## What it takes to show twelve hours of a soak
+	$(BIN)/python tests/bench/soak_page.py
 
 bench-capacity: $(READY)  ## Four hundred recorded sessions of our client on two cores
 	$(BIN)/python tests/bench/capacity.py

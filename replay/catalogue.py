@@ -6,7 +6,7 @@ of which a condition names a statistic (`word_final.p50`), or one number (`wer`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Unit = Literal["ms", "ratio", "bytes", "count"]
@@ -96,6 +96,44 @@ _ALL = (
 )
 
 CATALOGUE = {figure.name: figure for figure in _ALL}
+
+#: What only many sessions have, one after another.
+_OF_SOAKS = (
+    Figure("recover", "recovered, from the loss", "recovery"),
+    Figure("backoff", "waiting between attempts", "recovery"),
+    Figure("connect", "connecting again", "recovery"),
+    Figure("flush", "sent again", "recovery"),
+    Figure("garbage_bytes", "audio recorded and never sent", "audio", "bytes", single=True),
+    Figure("reordered_bytes", "audio recorded late", "audio", "bytes", single=True),
+    Figure("words_lost", "words lost", "accuracy", "count", single=True),
+    Figure("words_duplicated", "words written twice", "accuracy", "count", single=True),
+    Figure("words_changed", "words changed", "accuracy", "count", single=True),
+    Figure("finished_sessions", "sessions finished", "session", "count", single=True, more=True),
+    Figure("failed_sessions", "sessions that failed", "session", "count", single=True),
+    Figure("unknown_sessions", "sessions without an answer", "session", "count", single=True),
+    Figure("reconnects", "reconnections", "session", "count", single=True, more=True),
+    Figure("faults", "faults that fired", "session", "count", single=True, more=True),
+    Figure("worker_deaths", "workers that died", "instrument", "count", single=True),
+    Figure("stalls", "stalls of the event loop", "instrument", "count", single=True),
+)
+_LATENCIES = ("ack", "partial_lag", "word_first", "word_final", "final")
+_SHARED = (
+    *_LATENCIES, "detect", "down", "first_ack", "first_transcript", "caught_up", "lost_bytes",
+    "repeated_bytes", "lateness",
+)  # fmt: skip
+
+#: The figures of a soak: `clear_…` is of what no outage touched.
+SOAK = {
+    **{name: CATALOGUE[name] for name in _SHARED},
+    **{
+        f"clear_{name}": replace(CATALOGUE[name], name=f"clear_{name}", changes=())
+        for name in _LATENCIES
+    },
+    **{figure.name: figure for figure in _OF_SOAKS},
+}
+#: What of a soak has a slope: per reconnection of each process, and per hour.
+PER_RECONNECT = ("rss", "fds", "threads", "tasks")
+PER_HOUR = ("ack", "word_final", "recover")
 
 #: What a condition can name of a distribution.
 STATISTICS = ("p50", "p90", "p95", "p99", "min", "max", "mean", "n", "censored")

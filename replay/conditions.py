@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -61,8 +61,8 @@ class Condition:
         return OPERATORS[self.operator](measured, self.value)
 
 
-def parse_condition(text: str) -> Condition:
-    """Read a condition.
+def parse_condition(text: str, figures: Mapping[str, Figure] = CATALOGUE) -> Condition:
+    """Read a condition on one of `figures`.
 
     Raises:
         ConditionError: it cannot be read; the message says what would be.
@@ -71,7 +71,7 @@ def parse_condition(text: str) -> Condition:
     if match is None:
         raise ConditionError(f"condition {text!r} cannot be read: {_HOW}")
     name, _, statistic = match["name"].partition(".")
-    figure = _figure(text, name)
+    figure = _figure(text, name, figures)
     _check_statistic(text, figure, statistic)
     relative = bool(match["sign"])
     if relative and match["op"] in ("==", "!="):
@@ -94,11 +94,11 @@ def parse_condition(text: str) -> Condition:
     )
 
 
-def _figure(text: str, name: str) -> Figure:
-    figure = CATALOGUE.get(name)
+def _figure(text: str, name: str, figures: Mapping[str, Figure]) -> Figure:
+    figure = figures.get(name)
     if figure is None:
-        near = get_close_matches(name, CATALOGUE, n=3)
-        known = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(CATALOGUE)}"
+        near = get_close_matches(name, figures, n=3)
+        known = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(figures)}"
         raise ConditionError(f"condition {text!r}: there is no figure {name!r}; {known}")
     return figure
 

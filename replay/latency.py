@@ -121,9 +121,9 @@ def _all_clear(offsets: Floats, until: Floats) -> Floats:  # noqa: ARG001
     return offsets
 
 
-def undisturbed(reading: Reading) -> dict[str, Series]:
-    """Without what was spoken before the end of an outage and told after its beginning."""
-    timeline, ends = reading.timeline, reading.ends
+def untouched(reading: Reading) -> Clear:
+    """Takes out what was spoken before the end of an outage and told after its beginning."""
+    timeline = reading.timeline
 
     def clear(offsets: Floats, until: Floats) -> Floats:
         spoken = timeline.due(offsets)
@@ -132,6 +132,12 @@ def undisturbed(reading: Reading) -> dict[str, Series]:
             hit |= (spoken <= over) & (np.where(np.isnan(until), timeline.last, until) >= begun)
         return np.where(hit, np.nan, offsets)
 
+    return clear
+
+
+def undisturbed(reading: Reading) -> dict[str, Series]:
+    """As `series` from the plan, without what an outage touched."""
+    ends, clear = reading.ends, untouched(reading)
     clean = replace(
         ends,
         onset=clear(ends.onset, ends.first_partial),

@@ -5,25 +5,32 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 import trio
 
-from replay.errors import MachineError
+from replay.endurance.growth import leaks
+from replay.endurance.trend import Trend
+from replay.errors import MachineError, UsageError
 from replay.faults import Plan
 from replay.faults.rules import Rule
 from replay.proxy.control import Control
 from replay.proxy.injector import Injector
 from replay.proxy.server import open_proxy
 from replay.proxy.vantage import Journals, Told, open_journals
+from replay.rundir import RESOURCES
 from replay.target import Target, open_owned_target
 from replay.tasks import end_process, open_flat_nursery
+from replay.watching import Watch, Watched
 
 #: A program that was told to end has so long to do so.
 _END_SECONDS = 10.0
 _NO_KEY = "local"
+#: What the command's process is called.
+PROGRAM = "the program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class ProxyOptions:
         by_hand: rules that SIGUSR1 arms, one after another.
         control: port for faults by hand, None for none.
         command: a program to run against it; without one it runs until Ctrl-C.
+        watch: ids of processes to be watched, besides the command's own.
     """
 
     journal: Path
@@ -46,14 +54,19 @@ class ProxyOptions:
     control: int | None = None
     seed: int = 0
     command: tuple[str, ...] = ()
+    watch: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """What came of it. `code`: the program's exit code, None where there was none."""
+    """What came of it. `code`: the program's exit code, None where there was none. `watched`: the
+    processes that were watched, the command's as `PROGRAM`; `trends`: what they took more of with
+    each reconnection."""
 
     sessions: list[Path]
     code: int | None
+    watched: list[Watched] = field(default_factory=list)
+    trends: list[Trend] = field(default_factory=list)
 
 
 async def proxy(
@@ -67,7 +80,8 @@ async def proxy(
         late: is called with the directory of a session of which something comes after that.
 
     Raises:
-        UsageError: the plan asks for what cannot be done to this target.
+        UsageError: the plan asks for what cannot be done to this target, or a process to be watched
+            is not there.
         MachineError: a port is taken, the sandbox or the command does not start.
     """
     async with open_owned_target(options.target) as (service, sandbox):
@@ -75,6 +89,9 @@ async def proxy(
         async with open_journals(
             options.journal, service.base_url, facts, options.seed, told=told, late=late
         ) as journals:
+            watch = Watch(options.journal / RESOURCES, lambda: journals.reconnects)
+            for pid in options.watch:
+                watch.add(pid)
             rng = Random(options.seed)  # noqa: S311 - faults to be had again, not kept secret
             async with (
                 open_proxy(
@@ -88,10 +105,11 @@ async def proxy(
                 ) as injector,
                 open_flat_nursery() as nursery,
             ):
-                code = await _use(options, injector, nursery, ready)
+                nursery.start_soon(watch.run)
+                code = await _use(options, injector, nursery, ready, watch)
                 nursery.cancel_scope.cancel()
             await _finish(journals)
-    return Proxied(journals.directories, code)
+    return Proxied(journals.directories, code, watch.watched, leaks(watch.history))
 
 
 async def _finish(journals: Journals) -> None:
@@ -99,7 +117,11 @@ async def _finish(journals: Journals) -> None:
 
 
 async def _use(
-    options: ProxyOptions, injector: Injector, nursery: trio.Nursery, ready: Callable[[str], None]
+    options: ProxyOptions,
+    injector: Injector,
+    nursery: trio.Nursery,
+    ready: Callable[[str], None],
+    watch: Watch,
 ) -> int | None:
     if options.control is not None:
         listeners = await _listen(options.control)
@@ -110,7 +132,7 @@ async def _use(
     if not options.command:
         await over.wait()
         return None
-    return await _run_command(options.command, injector.url, over)
+    return await _run_command(options.command, injector.url, over, watch)
 
 
 async def _listen(port: int) -> list[trio.SocketListener]:
@@ -142,7 +164,7 @@ async def _heed_signals(
                 over.set()
 
 
-async def _run_command(command: tuple[str, ...], url: str, over: trio.Event) -> int:
+async def _run_command(command: tuple[str, ...], url: str, over: trio.Event, watch: Watch) -> int:
     """Run somebody's program against the injector; its exit code."""
     environment = {"GLADIA_API_KEY": _NO_KEY, **os.environ, "GLADIA_API_URL": url}
     try:
@@ -151,6 +173,8 @@ async def _run_command(command: tuple[str, ...], url: str, over: trio.Event) -> 
         reason = (error.strerror or str(error)).lower()
         raise MachineError(f"cannot run {command[0]}: {reason}") from None
     try:
+        with suppress(UsageError):  # it is over already
+            watch.add(process.pid, PROGRAM)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_pass_on, process, over)
             code = await process.wait()

@@ -36,7 +36,7 @@ def recoveries(outages: Iterable[Outage]) -> list[Recovery]:
     """The outages of any number of runs, by kind of fault, in the order of its name."""
     kinds: dict[str, list[Outage]] = {}
     for each in outages:
-        kinds.setdefault(_kind(each.fault), []).append(each)
+        kinds.setdefault(kind_of(each.fault), []).append(each)
     return [_recovery(kind, kinds[kind]) for kind in sorted(kinds)]
 
 
@@ -56,8 +56,8 @@ def _recovery(kind: str, mine: list[Outage]) -> Recovery:
     )
 
 
-def _kind(fault: str | None) -> str:
-    """The kind's name, of a fault as it was written; empty for none."""
+def kind_of(fault: str | None) -> str:
+    """A fault's kind by its name, of a fault as it was written; empty for none."""
     if not fault:
         return ""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,8 @@ JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
 SENT = "sent.wav"
 RECORDED = "recorded.wav"
+#: What processes took meanwhile, beside a proxy's sessions: no run of its own.
+RESOURCES = "resources.jsonl"
 
 #: Any WAV header this program or the service writes ends well before this.
 _HEAD = 1 << 16
@@ -49,6 +52,11 @@ class Run:
             return compare(said.audio, self.recorded, size, said.basis)
         # All that was spoken, also what never reached the wire: it is as lost as the rest.
         return compare(self.sent, self.recorded, size)
+
+
+def runs(paths: Iterable[Path]) -> list[Path]:
+    """Of all that lies in a proxy's directory, what may be a run."""
+    return [path for path in paths if path.name != RESOURCES]
 
 
 def load(path: Path) -> Run:

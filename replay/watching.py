@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
 import psutil
+import trio
 from msgspec import Struct
+
+from replay.endurance.resources import History, Sample
+from replay.errors import UsageError
+from replay.recorder import cannot_write
+
+_SAMPLE_SECONDS = 2.0
 
 
 class Usage(Struct, kw_only=True):
@@ -60,3 +70,93 @@ def _fds(process: psutil.Process) -> int:
         return process.num_fds()
     except psutil.Error:
         return 0
+
+
+@dataclass(slots=True)
+class Watched:
+    """A process under watch. began: as in `Usage`; gone: the watch's clock when it was found to
+    have ended."""
+
+    who: str
+    pid: int
+    began: float
+    gone: float | None = None
+
+
+class Watch:
+    """Takes a sample of some processes every two seconds, in a worker thread.
+
+    Attributes:
+        history: all samples so far; `t` is in seconds since this was made.
+        watched: the processes, those included that have ended.
+    """
+
+    def __init__(self, path: Path, reconnects: Callable[[], int]) -> None:
+        """`path`: of the file that samples are appended to; `reconnects`: how many there were."""
+        self.history = History()
+        self.watched: list[Watched] = []
+        self._path = path
+        self._reconnects = reconnects
+        self._origin = trio.current_time()
+
+    def add(self, pid: int, who: str = "") -> None:
+        """Watch one more, called `who`, or else by its number.
+
+        Raises:
+            UsageError: there is no such process.
+        """
+        found = sample(pid, children=False)
+        if found is None:
+            raise UsageError(f"there is no process {pid} to watch: give the id of one that runs")
+        self.watched.append(Watched(who or f"pid {pid}", pid, found.began))
+
+    async def run(self) -> None:
+        """Watch until cancelled.
+
+        Raises:
+            MachineError: the samples cannot be written.
+        """
+        while True:
+            await self.look()
+            await trio.sleep(_SAMPLE_SECONDS)
+
+    async def look(self) -> None:
+        """Sample all of them once.
+
+        Raises:
+            MachineError: the samples cannot be written.
+        """
+        present = [each for each in self.watched if each.gone is None]
+        if not present:
+            await trio.lowlevel.checkpoint()
+            return
+        now = trio.current_time() - self._origin
+        for each in await trio.to_thread.run_sync(self._look, present, now):
+            self.history.add(each)
+
+    def _look(self, present: list[Watched], now: float) -> list[Sample]:
+        """Sample them and keep what was seen; for a thread."""
+        samples, reconnects = [], self._reconnects()
+        for each in present:
+            usage = sample(each.pid)
+            if usage is None or usage.began != each.began:
+                each.gone = now
+                continue
+            samples.append(
+                Sample(
+                    t=round(now, 3),
+                    who=each.who,
+                    pid=each.pid,
+                    rss=usage.rss,
+                    fds=usage.fds,
+                    threads=usage.threads,
+                    reconnects=reconnects,
+                )
+            )
+        if samples:
+            try:
+                with self._path.open("ab") as file:
+                    file.write(b"".join(msgspec.json.encode(each) + b"\n" for each in samples))
+            except OSError as error:
+                raise cannot_write(self._path, error) from None
+        return samples

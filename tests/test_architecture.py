@@ -49,9 +49,8 @@ FLOORS = {
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
     **dict.fromkeys(("verify", "report"), 4),
-    **dict.fromkeys(("bench", "grid", "selftest", "soak"), 4),
-    **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
-    "crowd": 4,
+    **dict.fromkeys(("bench", "crowd", "grid", "selftest", "soak"), 4),
+    **dict.fromkeys(("simulation", "simulating", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
     # Options as on the command line, from pytest's configuration.

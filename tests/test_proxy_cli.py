@@ -65,7 +65,9 @@ def test_somebody_elses_program_is_put_to_the_test(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"done with {KEY}\n"
-    (directory,) = sessions.iterdir()
+    (directory,) = (each for each in sessions.iterdir() if each.is_dir())
+    assert (sessions / "resources.jsonl").exists()
+    assert call("verify", *sessions.iterdir()).returncode == 0
     run = load(directory)
     assert [fault.fault for fault in run.timeline.all(j.FaultFired)] == ["reset", "restart"]
     assert run.timeline.header.vantage == "proxy"

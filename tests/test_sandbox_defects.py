@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import trio
 from sandboxes import ALL, SECOND, Client, join, sandbox, scripted, words
 from test_sandbox_process import SANDBOX, run
 
+from replay.audio import AudioFormat
 from replay.errors import UsageError
-from replay.sandbox.defects import catalogue, planted
+from replay.sandbox.defects import catalogue, flaws, planted
 from replay.sandbox.hub import Sandbox
 from replay.sandbox.latency import Spread
 from replay.sandbox.recognizers.scripted import Script
@@ -124,6 +126,8 @@ EXPECTED = {
     "clock": set(),
     "forget": set(),
     "orphan": set(),
+    "leak=descriptor:1": set(),
+    "tiring": set(),
 }
 
 
@@ -206,6 +210,67 @@ async def test_a_clock_is_off_by_so_much(
         assert wanted - 0.001 < found <= wanted
 
 
+async def reconnections(box: Sandbox, times: int) -> list[float]:
+    """Let a session's client come back so often; how long each waited for its acknowledgement."""
+    waited = []
+    async with trio.open_nursery() as nursery:
+        entry = box.init(BODY)
+        for _ in range(times + 1):
+            client = await join(nursery, entry)
+            await client.say(bytes(CHUNK))
+            await trio.sleep(1)
+            waited += [t for t, message in client.heard if isinstance(message, m.AudioAck)]
+            client.hang_up()
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    return waited[1:]
+
+
+async def leaked(defect: str, measure: Callable[[], int]) -> list[int]:
+    """By how much a measure of this process grew in each of two sessions that came back 5 times."""
+    async with spoilt(defect) as box:
+        await reconnections(box, 0)
+        found = []
+        for _ in range(2):
+            before = measure()
+            await reconnections(box, 5)
+            found.append(measure() - before)
+    return found
+
+
+def tasks() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+async def test_a_leak_goes_over_all_sessions(autojump_clock: trio.testing.MockClock) -> None:
+    """Of ten reconnections in two sessions every third leaks, whichever session it is of."""
+    extra = await leaked("no-post", tasks)  # what a session that goes on has itself
+    found = await leaked("leak=task:3", tasks)
+    assert [a - b for a, b in zip(found, extra, strict=True)] == [1, 2]
+    files = psutil.Process().num_fds
+    plain = await leaked("no-post", files)
+    found = await leaked("leak=descriptor:3", files)
+    assert [a - b for a, b in zip(found, plain, strict=True)] == [1, 2]
+
+
+async def test_leaked_memory_is_kept() -> None:
+    """So much of it, and really taken: 4 MiB at every second reconnection."""
+    made = [planted("leak=memory:4MiB:2")]
+    first, second = flaws(made, AudioFormat()), flaws(made, AudioFormat())
+    for _ in range(3):
+        first.come_back(0, 0.0)
+        second.come_back(0, 0.0)
+    assert [len(each) for each in made[0].common.leaked] == [4 << 20] * 3
+    assert made == [planted("leak=memory:4MiB:2")]
+
+
+async def test_tiring(autojump_clock: trio.testing.MockClock) -> None:
+    """Each reconnection waits a step longer than the one before it, in whichever session."""
+    async with spoilt("tiring=40ms") as box:
+        waited = await reconnections(box, 3) + await reconnections(box, 2)
+    assert waited == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2], abs=0.002)
+
+
 async def test_several_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """Defects add up."""
     seen = await session("shift", "inclusive-acks", "no-post")
@@ -231,8 +296,27 @@ async def test_orphan(autojump_clock: trio.testing.MockClock) -> None:
         assert len(list(box.newest_first())) == 2
 
 
+NO_LEAKS = [
+    "leak=time",
+    "leak=task:0",
+    "leak=task:1KiB:5",
+    "leak=memory:1KiB:5:5",
+    "leak=memory:x:5",
+]
+
+
 @pytest.mark.parametrize(
-    "text", ["nope", "shift=3", "lose=much", "late-acks=soon", "clock=5s,fast", "clock=late", ""]
+    "text",
+    [
+        "nope",
+        "shift=3",
+        "lose=much",
+        "late-acks=soon",
+        "clock=5s,fast",
+        "clock=late",
+        "",
+        *NO_LEAKS,
+    ],
 )
 def test_what_is_no_defect(text: str) -> None:
     """What does not exist, or takes no argument, is refused in one line."""

@@ -202,6 +202,13 @@ async def test_list() -> None:
         assert rest["next"] is None
 
 
+async def test_tasks_are_told_when_asked_for() -> None:
+    """Nobody can count a process's tasks from outside; health alone says nothing of them."""
+    async with service() as (client, _):
+        assert (await client.get("/health")).json() == {"health": "OK"}
+        assert (await client.get("/health?tasks")).json()["tasks"] > 3
+
+
 async def test_key() -> None:
     """Where a key is set, requests without it or with another are refused; health is not."""
     async with service(api_key="secret") as (client, _):

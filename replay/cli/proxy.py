@@ -16,6 +16,7 @@ from replay.errors import UsageError
 
 if TYPE_CHECKING:
     from replay.faults import Plan
+    from replay.proxying import Proxied
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -57,6 +58,15 @@ def _address(text: str) -> tuple[str, int]:
     help="A directory for each session that passes. [default: runs/<time>-proxy]",
 )
 @click.option("--seed", type=int, default=0, help="Of the faults.")
+@click.option(
+    "--watch-pid",
+    "watch",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="PID",
+    help="Judge whether this process leaks with its client's reconnections; repeatable. The "
+    "COMMAND's own is watched in any case.",
+)
 @sandbox_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def command(**options: Any) -> None:
@@ -66,6 +76,10 @@ def command(**options: Any) -> None:
     if it is not set), and the exit code says what became of its sessions: 0 pass, 1 fail, 2 usage
     or environment, 3 unknown. Without one it runs until Ctrl-C. SIGUSR1 arms the next --by-hand
     fault, SIGUSR2 ends all that is being done.
+
+    What the COMMAND and each --watch-pid take, children included, goes to resources.jsonl. One that
+    surely takes more memory, files or threads with each reconnection fails; where that cannot be
+    told of a --watch-pid, the outcome is unknown.
 
     \b
     replay proxy --fault 'reset @ 3s' -- python my_client.py call.wav
@@ -88,9 +102,11 @@ def command(**options: Any) -> None:
         control=options["control"],
         seed=options["seed"],
         command=tuple(options["command"]),
+        watch=options["watch"],
     )
     verdicts = _Verdicts()
     done = trio.run(proxy, chosen, _ready, verdicts.judge, _late)
+    verdicts.watched(done)
     sys.exit(verdicts.together(done.code))
 
 
@@ -137,6 +153,7 @@ class _Verdicts:
         from replay.verify import Verifier
 
         self._verdicts: set[str] = set()
+        self._verdicts_of_watched: set[str] = set()
         self._all_of_them = Verifier()
 
     async def judge(self, directory: Path) -> None:
@@ -157,9 +174,31 @@ class _Verdicts:
         self._all_of_them.add(stored)
         _show(f"{summary.verdict}: {directory}/", summary.reasons)
 
+    def watched(self, done: Proxied) -> None:
+        """What was taken by the processes that were watched; the program's own is only ever held
+        against it."""
+        from replay.endurance.growth import sure
+        from replay.proxying import PROGRAM
+        from replay.report import watched
+
+        for each in done.watched:
+            if each.gone is not None and each.who != PROGRAM:
+                click.echo(f"replay: {each.who} went away after {each.gone:.0f} s", err=True)
+        asked = {each.who for each in done.watched} - {PROGRAM}
+        told = {each.who for each in done.trends}
+        leaky = {each.who for each in sure(done.trends)}
+        unsure = {each.who for each in done.trends if each.state == "unknown"} | (asked - told)
+        for who in (PROGRAM, *sorted(asked)):
+            if who in asked or who in leaky:
+                _show(f"{who}:", watched.lines(done.trends, who))
+        if leaky:
+            self._verdicts_of_watched.add("fail")
+        elif asked & unsure:
+            self._verdicts_of_watched.add("unknown")
+
     def together(self, code: int | None) -> int:
         """The exit code: the worst of all sessions, and of what only several can show."""
-        verdicts = set(self._verdicts)
+        verdicts = self._verdicts | self._verdicts_of_watched
         together = self._all_of_them.together()
         if together is not None:
             verdicts.add(together.verdict)

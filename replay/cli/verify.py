@@ -30,12 +30,14 @@ def command(runs: tuple[Path, ...], as_json: bool, strict: bool) -> None:
     replay verify runs/20261123-150411-demo
     replay verify runs/* --json
     """
+    from replay import rundir
     from replay.cli.console import Console
     from replay.report import verdicts
     from replay.verify import Together, Verified, Verifier
 
     verifier = Verifier(strict=strict)
-    found: list[Verified | Together] = [verifier.verify(path) for path in runs]
+    # Of `sessions/*` one is what processes took meanwhile.
+    found: list[Verified | Together] = [verifier.verify(path) for path in rundir.runs(runs)]
     if together := verifier.together():
         found.append(together)
     for each in found:

@@ -221,17 +221,17 @@ class Histogram:
             return 0.0, True
         index, counts = self._values.all
         bound_index, bound_counts = self._bounds.all
-        places = np.concatenate((self._middle(index), self._middle(bound_index)))
-        each = np.concatenate((counts, bound_counts))
-        order = np.argsort(places, kind="stable")
-        reached = np.cumsum(each[order])
-        wanted = rank(n, q)
-        at = int(np.searchsorted(reached, wanted, side="right"))
+        both = np.concatenate((index, bound_index))
+        order = np.argsort(both, kind="stable")
+        reached = np.cumsum(np.concatenate((counts, bound_counts))[order])
+        at = int(np.searchsorted(reached, rank(n, q), side="right"))
         if at == len(reached):
             return HIGHEST / _US_PER_MS, True
-        value = int(places[order][at])
-        if self._bound is not None and value >= self._bound:
-            return value / _US_PER_MS, True
+        place = both[order][at : at + 1]
+        # In the bucket of the lowest bound nobody can tell which is which.
+        if len(bound_index) and place[0] >= bound_index[0]:
+            return int(Buckets(self.digits).lowest(place)[0]) / _US_PER_MS, True
+        value = int(self._middle(place)[0])
         assert self._low is not None
         assert self._high is not None
         # The middle of a bucket may lie beside all that was seen in it.

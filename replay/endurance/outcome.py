@@ -115,11 +115,12 @@ class Back(Struct, array_like=True):
 class Outcome(Struct, kw_only=True, omit_defaults=True):
     """One session.
 
-    reasons: of a verdict other than pass. findings: the gravest, at most 20; `found`: how many
-    there were. invariants: what came of each, by its id. faults: how many of each kind fired;
-    asked, missed: how many should have, and the rules of which too few did. latency, undisturbed,
-    lateness: histograms by figure, all and of what no outage touched. backs: for attempts after a
-    common cut.
+    reasons: of a verdict other than pass. doubts: those that leave open whether the session was
+    kept whole; that its faults did not fire, or its timing is not to be relied on, is none.
+    findings: the gravest, at most 20; `found`: how many there were. invariants: what came of each,
+    by its id. faults: how many of each kind fired; asked, missed: how many should have, and the
+    rules of which too few did. latency, undisturbed, lateness: histograms by figure, all and of
+    what no outage touched. backs: for attempts after a common cut.
     """
 
     place: Place
@@ -127,6 +128,7 @@ class Outcome(Struct, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     verdict: Verdict
     reasons: list[str] = msgspec.field(default_factory=list)
+    doubts: list[str] = msgspec.field(default_factory=list)
     findings: list[Finding] = msgspec.field(default_factory=list)
     found: int = 0
     invariants: dict[str, State] = msgspec.field(default_factory=dict)

@@ -19,12 +19,15 @@ SCHEMA = 1
 
 
 class Sessions(Struct, kw_only=True):
-    """How many. cut: ended from outside. worst verdicts are of those that finished."""
+    """How many. passed, failed, unknown: of those that finished; doubtful: unknown ones of which it
+    is open whether they were kept whole. cut: ended from outside, cut_failed: that failed even so.
+    again: begun more than once."""
 
     finished: int = 0
     passed: int = 0
     failed: int = 0
     unknown: int = 0
+    doubtful: int = 0
     cut: int = 0
     cut_failed: int = 0
     again: int = 0
@@ -66,7 +69,7 @@ class SoakFaults(Struct, kw_only=True):
 
 class SoakLatency(Struct, kw_only=True):
     """Statistics in ms by figure, from the plan: of all, and of what no outage touched. `encoded`:
-    the whole distributions, by figure, for charts and for merging."""
+    the whole distributions by figure, those of the undisturbed as `clear_…`."""
 
     all: dict[str, Distribution] = msgspec.field(default_factory=dict)
     undisturbed: dict[str, Distribution] = msgspec.field(default_factory=dict)
@@ -98,12 +101,12 @@ class SoakRecovery(Struct, kw_only=True):
 
 class Row(Struct, kw_only=True, omit_defaults=True):
     """One stretch of time, for charts. at: minutes from the beginning, `SoakSummary.row_minutes`
-    long. sessions: that played in it; ended, failed: that ended in it. ack, word_final: p50 and p95
-    in ms of what was spoken then, `clear_…` of what no outage touched; recover: p50 and maximum in
-    ms of the losses then. None where nothing was measured."""
+    long. sessions: how many played in it, on average; ended, failed: that ended in it. ack,
+    word_final: p50 and p95 in ms of what was spoken then, `clear_…` of what no outage touched;
+    recover: p50 and maximum in ms of the losses then. None where nothing was measured."""
 
     at: int
-    sessions: int = 0
+    sessions: float = 0.0
     ended: int = 0
     failed: int = 0
     reconnects: int = 0
@@ -163,8 +166,9 @@ class Found(Struct, kw_only=True):
 
 
 class Storm(Struct, kw_only=True):
-    """Attempts after cuts that several sessions suffered together: a histogram. width_ms: of each
-    bar; counts: attempts by the time since their session's loss. first: first attempts only."""
+    """Attempts after cuts that at least three sessions, and half of all that play, suffered
+    together: a histogram. width_ms: of each bar; counts: attempts by the time since their session's
+    loss; first: the first attempts only. state: of R4 over them."""
 
     cuts: int = 0
     sessions: int = 0

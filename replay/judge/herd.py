@@ -20,7 +20,7 @@ in all but a few of 1000 of 20.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,7 +73,12 @@ def returns(case: Case) -> list[Return]:
 
 def r4(sessions: Sequence[Sequence[Return]]) -> Outcome:
     """The judgement over all storms of these sessions, each given by its returns."""
-    together = [storm for storm in _storms(sessions) if len(storm) > 1]
+    return judge(storm for storm in storms(sessions) if len(storm) > 1)
+
+
+def judge(together: Iterable[Sequence[Return]]) -> Outcome:
+    """The judgement over storms, each of the losses that came together."""
+    together = list(together)
     if not together:
         return not_applicable("no two sessions lost their connections together")
     findings: list[Finding] = []
@@ -90,7 +95,7 @@ def r4(sessions: Sequence[Sequence[Return]]) -> Outcome:
     return judged(findings)
 
 
-def _storms(sessions: Sequence[Sequence[Return]]) -> list[list[Return]]:
+def storms(sessions: Sequence[Sequence[Return]]) -> list[list[Return]]:
     """Losses that came together, at most one of each session."""
     losses = sorted(
         ((each.lost, number, each) for number, own in enumerate(sessions) for each in own),

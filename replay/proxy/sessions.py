@@ -32,6 +32,7 @@ class SessionJournal:
         concluding: the target has reason to end the session by now. One that was never stopped
             goes on for minutes in which nobody comes.
         closed: nothing is taken down any more.
+        reconnects: how often its client came back.
     """
 
     def __init__(self, late: Callable[[SessionJournal], None]) -> None:
@@ -44,6 +45,7 @@ class SessionJournal:
         self.last_code = 0
         self.concluding = False
         self.closed = False
+        self.reconnects = 0
         self._late: Callable[[SessionJournal], None] | None = late
         self._links = 0
         self._quiet_since = trio.current_time()
@@ -79,6 +81,7 @@ class SessionJournal:
             self._quiet_since = trio.current_time()
         if isinstance(entry, j.Connected):
             self._links += 1
+            self.reconnects = max(self.reconnects, entry.connection - 1)
         if isinstance(entry, j.Lost):
             self._links -= 1
             self.last_code = entry.code

@@ -46,6 +46,7 @@ class Journals:
         told: is called with each directory once it is whole, one after another.
         late: is called with a directory if something comes of its session after that.
         directories: one for each session, in their order.
+        reconnects: how often clients came back to their sessions.
     """
 
     base: Path
@@ -59,6 +60,12 @@ class Journals:
     _ending: trio.Event = field(default_factory=trio.Event)
     _unkept: set[trio.Event] = field(default_factory=set)
     _telling: trio.Lock = field(default_factory=trio.Lock)
+    _going_on: list[SessionJournal] = field(default_factory=list)
+    _over: int = 0
+
+    @property
+    def reconnects(self) -> int:
+        return self._over + sum(witness.reconnects for witness in self._going_on)
 
     def witness(self) -> SessionJournal:
         return SessionJournal(self._be_late)
@@ -81,6 +88,7 @@ class Journals:
         directory = self.base / f"{len(self.directories) + 1:03d}-{_plain(answer.id)}"
         witness.directory = directory
         self.directories.append(directory)
+        self._going_on.append(witness)
         self.nursery.start_soon(self._keep, witness, directory, kept)
 
     def over(self, witness: Witness) -> bool:
@@ -104,6 +112,8 @@ class Journals:
                     await _fetch(witness, service, directory)
                 nursery.cancel_scope.cancel()
             witness.close()
+        self._going_on.remove(witness)
+        self._over += witness.reconnects
         async with self._telling:
             await self.told(directory)
         self._unkept.discard(kept)

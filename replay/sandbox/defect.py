@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from replay.audio import AudioFormat
 from replay.wire import messages as m
+
+
+@dataclass(eq=False)
+class Common:
+    """What a defect keeps for all sessions of a sandbox.
+
+    Attributes:
+        reconnections: so far, over all of them.
+        leaked: what is never let go.
+    """
+
+    reconnections: int = 0
+    leaked: list[object] = field(default_factory=list)
 
 
 class Defect:
@@ -19,6 +33,8 @@ class Defect:
         opens_twice: `POST` opens a second session that nobody is told of.
         hears_stop: `stop_recording` is listened to.
         hears_after_stop: audio is taken in though it was stopped.
+        delay: seconds before the connection that has just come back is served.
+        common: the same object for all sessions of a sandbox.
     """
 
     name = ""
@@ -27,13 +43,15 @@ class Defect:
     opens_twice = False
     hears_stop = True
     hears_after_stop = False
+    delay = 0.0
 
-    def __init__(self, fmt: AudioFormat, argument: str | None = None) -> None:
+    def __init__(self, fmt: AudioFormat, argument: str | None = None) -> None:  # noqa: ARG002
         """`argument`: as it was written.
 
         Raises:
             ValueError: it is none, with a sentence for the user.
         """
+        self.common = Common()
 
     def record(self, data: bytes) -> bytes:
         """What is put on record of the audio `data`."""

@@ -9,7 +9,7 @@ in the same way each time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import trio
@@ -20,7 +20,8 @@ from replay.audio import AudioFormat
 from replay.errors import UsageError
 from replay.sandbox.audio_defects import Double, Lose, Reorder, Shift
 from replay.sandbox.clock_defect import Clock
-from replay.sandbox.defect import Defect
+from replay.sandbox.defect import Common, Defect
+from replay.sandbox.lasting_defects import Leak, Tiring
 from replay.wire import messages as m
 
 
@@ -226,11 +227,15 @@ class Flaws:
         for defect in self._defects:
             defect.come_back(received, seconds)
 
+    @property
+    def delay(self) -> float:
+        return sum(defect.delay for defect in self._defects)
+
 
 _ALL: tuple[type[Defect], ...] = (
     AcceptAudioAfterStop, Clock, Double, DoubleFinal, DropFinal, Forget, InclusiveAcks, LateAcks,
-    Lose, NoMissedFinals, NoPost, Orphan, Reorder, RestartAcks, RestartIds, RestartTimes, Shift,
-    SwallowStop,
+    Leak, Lose, NoMissedFinals, NoPost, Orphan, Reorder, RestartAcks, RestartIds, RestartTimes,
+    Shift, SwallowStop, Tiring,
 )  # fmt: skip
 
 
@@ -241,6 +246,7 @@ class Planted:
     text: str
     kind: type[Defect]
     argument: str | None = None
+    common: Common = field(default_factory=Common, compare=False, repr=False)
 
 
 def catalogue() -> list[tuple[str, str]]:
@@ -274,7 +280,12 @@ def planted(text: str) -> Planted:
 
 def flaws(all_planted: Sequence[Planted], fmt: AudioFormat) -> Flaws:
     """What a new session suffers from."""
-    return Flaws([each.kind(fmt, each.argument) for each in all_planted])
+    defects = []
+    for each in all_planted:
+        defect = each.kind(fmt, each.argument)
+        defect.common = each.common
+        defects.append(defect)
+    return Flaws(defects)
 
 
 def _is_final(message: m.Message) -> bool:

@@ -120,6 +120,8 @@ class LiveSession(Session):
         seat = Seat(connection, self._outbox, self._settings.close_grace)
         try:
             self._take_seat(seat)
+            if self._flaws.delay:
+                await trio.sleep(self._flaws.delay)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive, seat)
                 nursery.start_soon(self._watch_idle, seat)
@@ -208,8 +210,9 @@ class LiveSession(Session):
         """Wait until more can be taken in. False when the client does not take what it is told,
         and is dropped; the session is there for its next connection."""
         self._pausing = True
-        with trio.move_on_after(self._settings.drop_after):
-            await self._outbox.room()
+        if self._outbox.full:
+            with trio.move_on_after(self._settings.drop_after):
+                await self._outbox.room()
         if self._outbox.full:
             _log.warning("session %s: its client reads too slowly and is dropped", self.id)
             seat.lose()
@@ -356,7 +359,8 @@ class LiveSession(Session):
                 raise self.failure
             if await self._listening.step(self._came_at):
                 self._heard.set()
-                await trio.lowlevel.checkpoint()
+                if self._listening.behind:
+                    await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
                 await self._more.wait()
             elif not self._intake.finish():

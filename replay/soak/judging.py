@@ -7,7 +7,8 @@ from pathlib import Path
 
 from replay import journal as j
 from replay import rundir
-from replay.endurance.outcome import Outcome, Place, Window, outcome
+from replay.endurance.folding import outcome
+from replay.endurance.outcome import Outcome, Place, Window
 from replay.errors import MachineError, ReplayError
 from replay.faults import parse_plan
 from replay.recorder import cannot_write
@@ -18,6 +19,8 @@ from replay.summary import summarise
 
 #: So many directories of sessions that failed are kept whole; of more only the summary is.
 KEPT_FAILING = 50
+#: A loss may be noticed so much after the cut, or put down before it, in seconds.
+_SLACK = 1.0
 
 
 def judge(
@@ -50,18 +53,31 @@ def _fold(path: Path, place: Place, ended: float, error: str, cuts: list[Window]
         comparison = run.compare()
         summary = summarise(run.timeline, comparison, damage=run.damage)
         place.repeat = _repeat(run.timeline.all(j.FaultPlanned), run.timeline.header)
-        found = outcome(place, summary, run.timeline, comparison, ended=ended, cuts=cuts)
+        found = outcome(summary, run.timeline, comparison, place)
+        _name_cuts(found, cuts)
         rundir.write_summary(path, json_report.render(summary))
     except MachineError:
         raise
     except ReplayError as broken:
         # Killed before its first line was written, or its files were harmed.
-        verdict = "unknown" if place.cut else "fail"
-        found = Outcome(place=place, ended=ended, verdict=verdict, reasons=[error or str(broken)])
+        found = Outcome(
+            place=place,
+            ended=ended,
+            verdict="unknown" if place.cut else "fail",
+            reasons=[error or str(broken)],
+        )
     if error and not place.cut and found.verdict != "fail":
         found.verdict = "fail"
         found.reasons = [error, *found.reasons]
     return found
+
+
+def _name_cuts(found: Outcome, cuts: list[Window]) -> None:
+    """What hit all sessions at once is in no session's own journal."""
+    for each in found.outages:
+        for cut in cuts:
+            if not each.kind and cut.begun - _SLACK <= each.at <= cut.over + _SLACK:
+                each.kind = cut.kind
 
 
 def _repeat(planned: list[j.FaultPlanned], header: j.Header) -> str:

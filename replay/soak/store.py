@@ -40,6 +40,7 @@ class Asked(Struct, kw_only=True):
         arguments: of the command line, word by word, and the directory it was given in.
         common: the faults that hit all sessions at once; `faults`: those that each has for itself.
         processes: how many workers.
+        parts: names of the soaks that this one was put together from.
     """
 
     schema: int = SCHEMA
@@ -61,6 +62,17 @@ class Asked(Struct, kw_only=True):
     watched: list[int]
     playlist: Playlist
     machine: dict[str, Any] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+
+class Line(Struct, kw_only=True):
+    """A line of the log; the others have none of the fields but the first."""
+
+    event: str
+    session: str = ""
+    worker: int = 0
+    seed: int = 0
+    at: float = 0.0
 
 
 class State(Struct, kw_only=True):
@@ -201,6 +213,14 @@ class Store:
         found = sorted((self.path / SESSIONS).glob("*/journal.jsonl"))
         paths = [each.parent.relative_to(self.path) for each in found]
         return [each for each in paths if str(each) not in judged]
+
+    def begun(self) -> dict[str, Line]:
+        """When each session began, by its path, from the log."""
+        found = {}
+        for each in self.read(EVENTS, Line):
+            if each.event == "begun":
+                found[each.session] = each
+        return found
 
     # ------------------------------------------------------------------ what it came to
 

@@ -189,8 +189,13 @@ class Shift:
         if start.playlist.counter:
             source = SourceSpec(COUNTER, duration=visit.end - self.now)
         else:
+            seconds = visit.end - self.now
+            passes = start.playlist.passes(seconds)
             source = SourceSpec(
-                str(self._directory / WAV), loops=start.playlist.passes(visit.end - self.now)
+                str(self._directory / WAV),
+                # What repeats a session can cut within the first pass, or else play whole ones.
+                duration=round(seconds, 3) if passes == 1 else None,
+                loops=passes,
             )
         return replace(
             start.manner.options(source, start.api_key, start.url),
