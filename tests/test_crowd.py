@@ -24,6 +24,7 @@ from replay.crowd.tape import Tapes, Window
 from replay.crowd.worker import AnyDesk, Share
 from replay.endurance.histogram import merged
 from replay.errors import ConnectFailed, Refused, UsageError
+from replay.target import Target
 from replay.transport import Wire
 from replay.wire.config import format_fields
 from replay.wire.http import InitAnswer
@@ -266,8 +267,11 @@ class Simulated:
         self.asked: list[tuple[int, float]] = []
         self._capacity = capacity
         self._own = own
+        self._bad = False
 
-    async def measure(self, sessions: int, hold: Hold) -> Measured:
+    async def measure(self, sessions: int, hold: Hold, *, anew: bool) -> Measured:
+        assert anew == self._bad  # after what was too much
+        self._bad = sessions > min(self._capacity, self._own)
         self.asked.append((sessions, hold.seconds))
         await trio.sleep(hold.seconds)
         late = 1.0 if sessions <= self._own else 40.0
@@ -308,11 +312,12 @@ async def test_a_store_that_is_none(autojump_clock: Clock, tmp_path: Path) -> No
 def test_cores_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox of our own has one for itself, as far as there are two; others have none."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 6}, raising=False)
-    cores, processes = ramp.share_cores("sandbox", processes=None)
+    cores, processes = ramp.share_cores(Target(), processes=None)
     assert (cores.client, cores.target, cores.shared, processes) == ([5, 6], [3], False, 2)
-    cores, processes = ramp.share_cores("url", processes=None)
+    cores, processes = ramp.share_cores(Target("url", "http://far"), processes=None)
     assert (cores.client, cores.target, cores.shared, processes) == ([3, 5, 6], [], False, 3)
-    assert ramp.share_cores("url", processes=8)[1] == 8
+    cores, processes = ramp.share_cores(Target("url", "http://127.0.0.1:1"), processes=8)
+    assert (cores.client, cores.target, cores.shared, processes) == ([3, 5, 6], [], True, 8)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {4}, raising=False)
-    cores, processes = ramp.share_cores("sandbox", processes=None)
+    cores, processes = ramp.share_cores(Target(), processes=None)
     assert (cores.client, cores.target, cores.shared, processes) == ([4], [4], True, 1)

@@ -30,6 +30,8 @@ _LATENESS = 10.0
 _LEAST_LATENESS = 1.0
 #: A process that takes so much of a core has none left.
 _FULL = 0.97
+#: One that is late and takes less than this was not late of its own work.
+_HALF = 0.5
 #: The loop may be held by single steps for so much of the time.
 _STALLED = 0.02
 
@@ -154,10 +156,17 @@ def _strained(measured: Measured, lateness: Distribution, bound: float) -> list[
     ]
     late = lateness.p99 if lateness.p99 is not None else lateness.max
     missing = sum(each.missing for each in measured.clients)
+    busiest = max(
+        (each.cpu_s / each.seconds for each in measured.clients if each.seconds), default=0
+    )
     if missing:
         found.append(f"the client did not get to {missing} chunks")
     elif late is not None and late > bound:
         found.append(f"the client's own lateness is {late:.1f} ms at p99, beyond {bound:g} ms")
+    if found and 0 < busiest < _HALF:
+        found.append(
+            f"its processes took {busiest:.0%} of a core at most: something else kept them from it"
+        )
     for number, each in enumerate(measured.clients, 1):
         if each.seconds and each.cpu_s >= _FULL * each.seconds:
             found.append(f"process {number} of the client has no more of its core")

@@ -94,7 +94,7 @@ def _target(options: Mapping[str, Any]) -> Target:
 
 
 def _asked(options: Mapping[str, Any], target: Target, source: str) -> Asked:
-    cores, processes = share_cores(target.kind, processes=options["processes"])
+    cores, processes = share_cores(target, processes=options["processes"])
     most, start = options["most"], options["start"]
     return Asked(
         replay_version=__version__,

@@ -29,6 +29,8 @@ WARMING_SECONDS = 2.0
 #: Until what was asked of a worker has reached it.
 _LEAD_SECONDS = 0.2
 _FAILURES_SHOWN = 20
+#: What sessions have for leaving when the search is given up.
+_GOODBYE_SECONDS = 5.0
 
 # A union is no type to a checker, and what is decoded all the same.
 _ASK, _SAY = cast("type[talk.Ask]", talk.Ask), cast("type[talk.Say]", talk.Say)
@@ -58,10 +60,16 @@ class _Step:
 
 
 class Crowd:
-    """Sessions spread evenly over workers. Made by `open_crowd`."""
+    """Sessions spread evenly over workers. Made by `open_crowd`.
+
+    Attributes:
+        sessions: how many there are.
+        over: the workers were told to go.
+    """
 
     def __init__(self, workers: Sequence[AnyWorker], log: Path) -> None:
         self.sessions = 0
+        self.over = False
         self._workers = workers
         self._log = log
         self._began = time.monotonic()
@@ -80,7 +88,8 @@ class Crowd:
                 await self._note(said.failure)
             else:
                 self._said.send_nowait(said)
-        raise MachineError(f"a worker process is gone; {self._log} may say why")
+        if not self.over:
+            raise MachineError(f"a worker process is gone; {self._log} may say why")
 
     async def _note(self, failure: Failure) -> None:
         self._step.failed += 1
@@ -89,17 +98,18 @@ class Crowd:
         for worker in self._workers:
             await worker.ask(talk.Halt())
 
-    async def measure(self, sessions: int, hold: Hold) -> Measured:
+    async def measure(self, sessions: int, hold: Hold, *, anew: bool = False) -> Measured:
         """Have so many sessions, and count for a while.
 
-        More are added to those that there are; for fewer, all begin anew.
+        More are added to those that there are; for fewer, or where that is asked for, all begin
+        `anew`.
 
         Raises:
             Refused: no session at all can be opened like this.
             ConnectFailed: the target was never reached.
             MachineError: a worker died.
         """
-        if sessions < self.sessions:
+        if anew or sessions < self.sessions:
             await self.clear()
         opened = await self._open(sessions)
         at = time.monotonic() - self._began
@@ -233,5 +243,13 @@ async def open_crowd(prepare: Sequence[talk.Prepare], log: Path) -> AsyncIterato
         async with open_flat_nursery() as nursery:
             for worker in workers:
                 nursery.start_soon(crowd.listen, worker)
-            yield crowd
-            nursery.cancel_scope.cancel()
+            try:
+                yield crowd
+            finally:
+                crowd.over = True
+                with trio.CancelScope(shield=True), trio.move_on_after(_GOODBYE_SECONDS):
+                    for worker in workers:
+                        await worker.dismiss()
+                    for worker in workers:
+                        await worker.wait()
+                nursery.cancel_scope.cancel()

@@ -22,6 +22,7 @@ from replay.errors import UsageError
 from replay.recorder import cannot_write
 from replay.target import Target, open_owned_target
 from replay.tasks import until_signalled
+from replay.transport.http import is_loopback
 
 JOURNAL = "capacity.jsonl"
 #: Hears of what is about to be tried, and of each step that was.
@@ -34,7 +35,7 @@ _SANDBOX = ("--keep", "20s", "--session-timeout", "5s")
 class Stage(Protocol):
     """Where steps are played (`owner.Crowd`)."""
 
-    async def measure(self, sessions: int, hold: Hold) -> Measured: ...
+    async def measure(self, sessions: int, hold: Hold, *, anew: bool) -> Measured: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ async def climb(stage: Stage, store: Store, tell: Tell, target_pid: int | None =
     steps: list[Step] = []
     while not isinstance(wanted := result.what_next(asked, steps), Found):
         tell(wanted)
-        measured = await stage.measure(wanted, _hold(asked, conditions, wanted, target_pid))
+        # What a step that was too much has left behind must not count in the next one.
+        anew = bool(steps) and steps[-1].state != "held"
+        hold = _hold(asked, conditions, wanted, target_pid)
+        measured = await stage.measure(wanted, hold, anew=anew)
         store.add(measured)
         steps.append(judge.judge(measured, conditions))
         tell(steps[-1])
@@ -128,15 +132,16 @@ def _hold(
 # ------------------------------------------------------------------ processes and cores
 
 
-def share_cores(kind: str, *, processes: int | None) -> tuple[Cores, int]:
+def share_cores(target: Target, *, processes: int | None) -> tuple[Cores, int]:
     """Which cores are whose, and how many processes the client has: one for each of its cores.
 
-    A sandbox of our own gets one core for itself, as far as there are two.
+    A sandbox of our own gets one core for itself, as far as there are two; another target of this
+    machine takes what it likes.
     """
     every = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     every = every or list(range(os.cpu_count() or 1))
-    if kind != "sandbox":
-        return Cores(client=every), processes or len(every)
+    if target.kind != "sandbox":
+        return Cores(client=every, shared=is_loopback(target.url)), processes or len(every)
     if len(every) == 1:
         return Cores(client=every, target=every, shared=True), processes or 1
     return Cores(client=every[1:], target=every[:1]), processes or len(every) - 1

@@ -115,13 +115,16 @@ class Share:
         gauge = self._gauge(window)
         await trio.sleep_until(ask.end + shift)
         gauge.stop()
+        due = sessions * ((window.end - window.begin) // self._part.chunk_ns)
+        played = window.values["lateness"]
         # An event instead of looking would cost something at every chunk.
-        while self._waits and trio.current_time() < ask.tell + shift:  # noqa: ASYNC110
+        while len(played) < due or self._waits:
+            if trio.current_time() >= ask.tell + shift:
+                break
             await trio.sleep(_LOOK_SECONDS)
         client, figures = gauge.read(sessions, self._waited())
         if sessions == self._playing:
-            due = sessions * ((window.end - window.begin) // self._part.chunk_ns)
-            client.missing = max(0, due - len(window.values["lateness"]))
+            client.missing = max(0, due - len(played))
         self._out.send_nowait(talk.Counted(client=client, figures=figures))
 
     @property
@@ -136,7 +139,8 @@ class Share:
                 found.setdefault(name, []).extend(values)
         return found
 
-    async def _clear(self, gap: float) -> None:
+    async def leave(self, gap: float = 0.0) -> None:
+        """End all sessions."""
         members, self._members = self._members, []
         for member in members:
             member.leave()
@@ -148,6 +152,9 @@ class Share:
             member.drop()
         for member in members:
             await member.gone.wait()
+
+    async def _clear(self, gap: float) -> None:
+        await self.leave(gap)
         gc.unfreeze()  # what was put out of the collector's reach is garbage now
         self._out.send_nowait(talk.Cleared())
 
@@ -220,6 +227,7 @@ async def share(desk: AnyDesk) -> None:
         with watch_stalls([Stalls(own.tapes)]):
             async for ask in asked:
                 await own.answer(ask)
+            await own.leave()
         nursery.cancel_scope.cancel()
 
 

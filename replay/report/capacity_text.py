@@ -71,7 +71,7 @@ def _introduction(asked: Asked) -> Iterator[str]:
     cores = asked.cores
     told = f"client: {asked.processes} process{plural} on {_cores(cores.client)}"
     if cores.shared:
-        told += ", which the target has to share"
+        told += ", shared with the target"
     elif cores.target:
         told += f"; target: on {_cores(cores.target)}"
     yield told
