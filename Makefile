@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-soak-page bench-capacity bench-simulate soak-smoke
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,17 @@ bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 
 
 bench-overhead: $(READY)  ## What our client costs, beside the published Python SDK in the same run
 	$(BIN)/python tests/bench/overhead.py
+
+bench-soak-page: $(READY)  ## What it takes to show twelve hours of a soak
+	$(BIN)/python tests/bench/soak_page.py
+
+soak-smoke: $(READY)  ## Two minutes of a soak: twenty sessions that are cut off again and again
+	$(BIN)/replay soak $(DEMO) --for 2m --sessions 20 --session-length 40s --seed 1 --out runs/soak-smoke-$$(date +%s) \
+		--fault 'reset @ poisson 4/min' --fault 'hold(both, 2s) @ poisson 1/min' --fault 'restart(2s) @ 1m' \
+		--assert 'lost_bytes == 0'
+
+bench-capacity: $(READY)  ## Four hundred recorded sessions of our client on two cores
+	$(BIN)/python tests/bench/capacity.py
 
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	@for tool in node npm; do command -v $$tool >/dev/null \

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
+
+from msgspec import Struct
 
 from replay.errors import ConfigError
 
@@ -33,6 +35,9 @@ class Encoding(Enum):
 class AudioFormat:
     """The form of session audio: interleaved samples, little-endian, 8-bit PCM unsigned.
 
+    Attributes:
+        frame_bytes: of one frame (the block align of a WAV header).
+
     Raises:
         ConfigError: a value the service does not take; the message names the allowed ones.
     """
@@ -41,6 +46,8 @@ class AudioFormat:
     sample_rate: int = 16000
     bit_depth: int = 16
     channels: int = 1
+    frame_bytes: int = field(init=False, repr=False, compare=False)
+    bytes_per_second: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.sample_rate not in SAMPLE_RATES:
@@ -53,15 +60,9 @@ class AudioFormat:
             )
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise ConfigError(f"{self.channels} channels: use 1 to {MAX_CHANNELS}")
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one frame (the block align of a WAV header)."""
-        return self.bit_depth // 8 * self.channels
-
-    @property
-    def bytes_per_second(self) -> int:
-        return self.frame_bytes * self.sample_rate
+        # Asked for with every chunk, so not worked out each time.
+        object.__setattr__(self, "frame_bytes", self.bit_depth // 8 * self.channels)
+        object.__setattr__(self, "bytes_per_second", self.frame_bytes * self.sample_rate)
 
     def align(self, offset: int) -> int:
         """The last frame boundary at or before `offset`."""
@@ -92,8 +93,7 @@ class AudioFormat:
         return b"\x80" if self.bit_depth == 8 else b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A piece of session audio as a source gives it out.
 
     Attributes:

@@ -416,6 +416,11 @@ def encode(entry: Entry) -> bytes:
     return _encoder.encode(entry) + b"\n"
 
 
+def encode_all(entries: Iterable[AnyEntry]) -> bytes:
+    """All of them, a line each: a journal as its file has it."""
+    return _encoder.encode_lines(entries)
+
+
 def raw(text: str | bytes) -> Raw | None:
     """`text` as it can stand inside a line, or None when it is not JSON."""
     data = text.encode() if isinstance(text, str) else text

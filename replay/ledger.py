@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -134,8 +136,7 @@ class AudioBuffer:
             self._gone = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """One frame on its way. `at`: when it was handed to the socket, in seconds."""
 
     offset: int

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psutil
@@ -29,8 +29,8 @@ class StallWatch(trio.abc.Instrument):
     ended, or the waiting for the network did.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorders: Collection[Recorder]) -> None:
+        self._recorders = recorders
         self._began = time.perf_counter()  # the step that adds this instrument ends first
 
     def after_io_wait(self, _timeout: float) -> None:
@@ -40,7 +40,8 @@ class StallWatch(trio.abc.Instrument):
         began, self._began = self._began, time.perf_counter()
         lasted = self._began - began
         if lasted >= STALL_SECONDS:
-            self._recorder.write(j.Stall(t=self._recorder.now(), lasted=round(lasted * 1e9)))
+            for each in self._recorders:
+                each.write(j.Stall(t=each.now(), lasted=round(lasted * 1e9)))
 
 
 def settle_memory() -> None:
@@ -56,9 +57,10 @@ def settle_memory() -> None:
 
 
 @contextmanager
-def watch_stalls(recorder: Recorder) -> Iterator[None]:
-    """Watch the running event loop for as long as the block lasts."""
-    watch = StallWatch(recorder)
+def watch_stalls(recorders: Collection[Recorder]) -> Iterator[None]:
+    """Watch the running event loop for as long as the block lasts. All of them are told, also those
+    that come later."""
+    watch = StallWatch(recorders)
     trio.lowlevel.add_instrument(watch)
     try:
         yield

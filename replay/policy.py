@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from msgspec import Struct
+
 from replay.errors import UsageError
 from replay.wire.limits import FRAME_BYTES, JSON_FRAME_AUDIO_BYTES
 
@@ -74,21 +76,18 @@ class Outcome(Enum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True)
-class SendAudio:
+class SendAudio(Struct, frozen=True):
     """Send the audio from `offset` on; `size` 0 is a sign of life."""
 
     offset: int
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendStop:
+class SendStop(Struct, frozen=True):
     """Send `stop_recording`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Nothing to send before `until`, or before something changes."""
 
     until: float = float("inf")

@@ -93,8 +93,14 @@ class Take:
         injected: AbstractAsyncContextManager[tuple[HttpService, Ticket | None]],
         recorder: FileRecorder,
         directory: Path,
+        *,
+        observed: bool = True,
     ) -> None:
-        """`injected`: the service as the session reaches it (`inject`)."""
+        """Args:
+        injected: the service as the session reaches it (`inject`).
+        observed: watch this process meanwhile, and write the recorder's files; where many are
+            taken in one process, whoever runs them does.
+        """
         self.began = False
         self.player: Player | None = None
         self._options = options
@@ -103,6 +109,7 @@ class Take:
         self._injected = injected
         self._recorder = recorder
         self._directory = directory
+        self._observed = observed
 
     async def record(self) -> None:
         """Play from the header to the last line of the journal.
@@ -113,17 +120,23 @@ class Take:
         self._write_head()
         error = ""
         try:
-            with watch_stalls(self._recorder):
-                async with open_flat_nursery() as nursery:
-                    nursery.start_soon(self._recorder.flush_forever)
-                    nursery.start_soon(sample_resources, self._recorder)
-                    await self._play()
-                    nursery.cancel_scope.cancel()
+            if self._observed:
+                await self._play_observed()
+            else:
+                await self._play()
         except ReplayError as failed:
             error = str(failed)
             raise
         finally:
             self._recorder.write(j.Closed(t=self._recorder.now(), error=error))
+
+    async def _play_observed(self) -> None:
+        with watch_stalls([self._recorder]):
+            async with open_flat_nursery() as nursery:
+                nursery.start_soon(self._recorder.flush_forever)
+                nursery.start_soon(sample_resources, self._recorder)
+                await self._play()
+                nursery.cancel_scope.cancel()
 
     async def _play(self) -> None:
         options, recorder = self._options, self._recorder

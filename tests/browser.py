@@ -18,6 +18,11 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+#: No page may be larger, an hour's included.
+MOST_BYTES = 6_000_000
+READY = "document.documentElement.dataset.timeline === 'ready'"
+#: Comes when what was asked for is drawn.
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 _START_SECONDS = 30.0
 _FLAGS = [
     *("--headless", "--remote-debugging-port=0", "--no-first-run", "--disable-extensions"),
@@ -210,3 +215,21 @@ async def tab(address: str) -> AsyncIterator[Tab]:
             await made.open()
             yield made
             await made.close()
+
+
+@asynccontextmanager
+async def opened(browser: str, file: Path, **how: Any) -> AsyncIterator[Tab]:
+    """A page, once everything in it is drawn; nothing may have been asked for or complained of.
+
+    `width`: of a telephone, else on a desk; `scheme`: of colours; `timeline`: it has one.
+    """
+    async with tab(browser) as made:
+        await (made.narrow(how["width"]) if "width" in how else made.wide())
+        await made.scheme(how.get("scheme", "light"))
+        await made.goto(file.as_uri())
+        if how.get("timeline", True):
+            await made.until(READY)
+            await made.value(DRAWN)
+        yield made
+        assert made.complaints == []
+        assert made.requests == [file.as_uri()]

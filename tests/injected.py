@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from world import words
+import trio
+from world import Alarms, words
 
 from replay.audio import AudioFormat
 from replay.faults import Plan, parse_plan
@@ -36,13 +37,16 @@ async def open_injected(
     recorder = ListRecorder()
     async with (
         open_sandbox(settings or Settings(), heard) as sandbox,
+        trio.open_nursery() as nursery,
         inject(
             sandbox,
             plan or parse_plan(faults),
             recorder,
+            Alarms(nursery),
             bytes_per_second=(fmt or AudioFormat()).bytes_per_second,
             latency=latency,
             seed=seed,
         ) as world,
     ):
         yield world
+        nursery.cancel_scope.cancel()

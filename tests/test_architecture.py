@@ -38,6 +38,7 @@ FLOORS = {
         ("benchmark", "catalogue", "charts", "checks", "compare", "conditions", "figures"), 1
     ),
     **dict.fromkeys(("endurance", "outcomes", "trace"), 1),
+    "capacity": 1,
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "waiting": 2,
@@ -48,8 +49,8 @@ FLOORS = {
     # What a verb does, and how it looks.
     **dict.fromkeys(("target", "take", "run", "calling", "proxying", "controls"), 4),
     **dict.fromkeys(("verify", "report"), 4),
-    **dict.fromkeys(("bench", "grid", "selftest"), 4),
-    **dict.fromkeys(("simulation", "repeating", "shrinking"), 4),
+    **dict.fromkeys(("bench", "crowd", "grid", "selftest", "soak"), 4),
+    **dict.fromkeys(("simulation", "simulating", "repeating", "shrinking"), 4),
     # The command line.
     **dict.fromkeys(("cli", "__main__"), 5),
     # Options as on the command line, from pytest's configuration.

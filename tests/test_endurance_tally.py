@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from soaks import histogram, outcomes, played, session
+from played_soaks import histogram, outcomes, played, session
 
 from replay.continuity import Comparison, Finding, Range, compare
 from replay.endurance.folding import joined, outcome
@@ -288,11 +288,19 @@ def test_a_soak_that_proves_nothing_is_unknown(
 def test_a_session_without_its_fault_is_no_doubt_about_the_soak() -> None:
     """A random fault that happens not to fire in one session does in others: played, and folded."""
     calm = played(1, faults=("reset @ poisson 1/h",), number=1)
-    assert (calm.verdict, calm.doubts) == ("unknown", [])
+    assert (calm.verdict, calm.reasons, calm.doubts) == ("pass", [], [])
     assert calm.missed == ["reset @ poisson 1/h"]
     summary = told(tally([calm, played(2, number=2)]))
     assert summary.verdict == "pass", summary.reasons
     assert summary.faults.missed == {"reset @ poisson 1/h": 1}
+
+
+def test_a_fault_that_fires_in_no_session_is_a_doubt() -> None:
+    """Nobody has been put through what was asked for."""
+    spared = [played(1, faults=("reset @ poisson 1/h",), number=n) for n in (1, 2)]
+    summary = told(tally([*spared]))
+    assert summary.verdict == "unknown"
+    assert "reset @ poisson 1/h fired too rarely in every session" in summary.reasons
 
 
 def test_clients_in_step_after_a_common_cut_fail_the_soak() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from soaks import played, process, session
+from played_soaks import played, process, session
 
 from replay.endurance.growth import drift, leaks, sure, warm_up
 from replay.endurance.judging import Facts, judge

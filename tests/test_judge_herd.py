@@ -17,7 +17,7 @@ from replay.cli.verify import command
 from replay.faults import parse_plan
 from replay.judge import Case, herd
 from replay.judge.herd import Return
-from replay.simulation.simulate import Simulated, Simulation, simulate
+from replay.simulation import Simulated, Simulation, simulate
 
 DRAWS = 400
 

@@ -18,7 +18,7 @@ async def test_a_step_that_holds_the_loop_is_written_down(monkeypatch: pytest.Mo
     now = 100.0
     monkeypatch.setattr("replay.observer.time.perf_counter", lambda: now)
     recorder, task = ListRecorder(), trio.lowlevel.current_task()
-    watch = StallWatch(recorder)
+    watch = StallWatch([recorder])
     for seconds, waits in [(0.019, False), (0.5, True), (0.03, False), (0.001, False)]:
         now += seconds
         if waits:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from browser import FAINT, Tab, running_browser, tab
+from browser import DRAWN, FAINT, MOST_BYTES, Tab, opened, running_browser, tab
 from hour import Hour
 from hour import write as write_hour
 from pages import EVIL, WORDS, benchmark, compared, page, told, write
@@ -19,11 +17,6 @@ from replay.compare import compare
 from replay.report.bench_files import render_files
 from replay.report.page import page_of_benchmark, page_of_comparison
 
-#: No page may be larger, an hour's included.
-MOST_BYTES = 6_000_000
-READY = "document.documentElement.dataset.timeline === 'ready'"
-#: Comes when what was asked for is drawn.
-DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 #: How many different colours the rows of the timeline are drawn in.
 COLOURS = """
 (() => {
@@ -63,24 +56,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, data in made.items():
         (root / f"{name}.html").write_bytes(data)
     return {name: root / f"{name}.html" for name in made}
-
-
-@asynccontextmanager
-async def opened(browser: str, file: Path, **how: Any) -> AsyncIterator[Tab]:
-    """A page, once everything in it is drawn; nothing may have been asked for or complained of.
-
-    `width`: of a telephone, else on a desk; `scheme`: of colours; `timeline`: it has one.
-    """
-    async with tab(browser) as made:
-        await (made.narrow(how["width"]) if "width" in how else made.wide())
-        await made.scheme(how.get("scheme", "light"))
-        await made.goto(file.as_uri())
-        if how.get("timeline", True):
-            await made.until(READY)
-            await made.value(DRAWN)
-        yield made
-        assert made.complaints == []
-        assert made.requests == [file.as_uri()]
 
 
 async def press(made: Tab, key: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from soaks import histogram, session
+from played_soaks import histogram, session
 
 from replay.catalogue import SOAK, STATISTICS
 from replay.endurance.judging import Facts, figures, judge

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import trio
 from click.testing import CliRunner
-from soaks import process
+from played_soaks import process
 
 from replay import watching
 from replay.cli import proxy as cli

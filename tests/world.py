@@ -6,7 +6,7 @@ and the windows that matter (recorded but not acknowledged, stop sent but not he
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from random import Random
 from typing import IO, Any
@@ -32,6 +32,20 @@ from replay.wire.config import format_fields
 from replay.wire.http import InitAnswer, Job
 
 
+class Alarms:
+    """Rings by tasks, on whatever clock a test has."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+
+    def at(self, moment: float, ring: Callable[[], None]) -> None:
+        self._nursery.start_soon(self._wait, moment, ring)
+
+    async def _wait(self, moment: float, ring: Callable[[], None]) -> None:
+        await trio.sleep_until(moment)
+        ring()
+
+
 class World:
     """A sandbox and the network to it; a `replay.transport.Service`."""
 
@@ -42,6 +56,7 @@ class World:
         self.reachable = True
         self.requests: list[str] = []
         self._nursery = nursery
+        self.alarms = Alarms(nursery)
 
     async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
         self.requests.append("POST")
@@ -58,9 +73,8 @@ class World:
         await trio.sleep(self.latency)
         if not self.reachable:
             raise ConnectFailed("connection refused")
-        link = Link(self.latency)
+        link = Link(self.latency, self.alarms)
         self.links.append(link)
-        self._nursery.start_soon(link.run)
         self._nursery.start_soon(serve_stream, self.sandbox, link.server)
         resource = url.removeprefix("ws://sandbox")
         async with wrap(link.client, "sandbox", resource, deadline, Steps()) as wire:

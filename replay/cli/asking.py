@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ def run_options(source: str, options: dict[str, Any], number: int, count: int) -
         out = out / f"{number:02d}-{Path(source).stem}"
     return RunOptions(
         source=_source_spec(source, options),
-        target=target_from(options, _sandbox_arguments(options)),
-        shape=_shape(config, options),
+        target=target_from(options, sandbox_arguments(options)),
+        shape=shape_from(config, options),
         config=config,
         region=options["region"],
         ticket=ticket,
@@ -88,7 +89,7 @@ def _source_spec(source: str, options: dict[str, Any]) -> SourceSpec:
     )
 
 
-def _shape(config: dict[str, Any], options: dict[str, Any]) -> Shape:
+def shape_from(config: Mapping[str, Any], options: Mapping[str, Any]) -> Shape:
     """The audio's form; A-law and µ-law have 8 bits without being told."""
     encoding = _ENCODINGS.get(config.get("encoding", ENCODINGS[0]), Encoding.PCM)
     channels = config.get("channels", 1) if options["channels"] is None else options["channels"]
@@ -110,7 +111,12 @@ def _policy(options: dict[str, Any]) -> Policy:
     )
 
 
-def _sandbox_arguments(options: dict[str, Any]) -> tuple[str, ...]:
+def sandbox_arguments(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a sandbox is started with.
+
+    Raises:
+        UsageError: it is not the target.
+    """
     arguments: list[str] = []
     for name in ("recognizer", "script"):
         if options[name] is not None:

@@ -15,16 +15,8 @@ from replay.cli.options import (
     sandbox_options,
     target_options,
 )
+from replay.cli.remembering import Remembering
 from replay.cli.types import DURATION
-
-
-class Remembering(click.Command):
-    """A command that knows what it was called with, word by word (`context.meta`)."""
-
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        """As click does, once the words are put by."""
-        context.meta["arguments"] = list(arguments)
-        return super().parse_args(context, arguments)
 
 
 @click.command("bench", cls=Remembering)

@@ -113,7 +113,10 @@ def _verdict(
     """The session's own, unless it was cut off from outside: then it never passes, and fails only
     for what the cut cannot have done."""
     if not place.cut:
-        return summary.verdict, list(summary.reasons)
+        kept = [each for each in summary.reasons if each not in _vacuous(summary)]
+        # One session of many may well be spared: whether a fault fired is asked of the soak.
+        spared = summary.verdict == "unknown" and not kept
+        return ("pass", []) if spared else (summary.verdict, kept)
     reasons = [
         each.detail
         for each in summary.findings
@@ -130,8 +133,12 @@ def _verdict(
 
 def _doubts(summary: Summary, reasons: list[str]) -> list[str]:
     """Reasons to doubt that the session was kept whole."""
-    vacuous = {each.detail for each in summary.findings if each.invariant == "V1"}
-    return [each for each in reasons if each not in vacuous | {*summary.validity.reasons}]
+    return [each for each in reasons if each not in summary.validity.reasons]
+
+
+def _vacuous(summary: Summary) -> set[str]:
+    """Reasons that say no more than that a fault did not fire."""
+    return {each.detail for each in summary.findings if each.invariant == "V1"}
 
 
 def _lost_for_good(comparison: Comparison, summary: Summary) -> int:

@@ -195,6 +195,9 @@ def _doubts(tally: Tally, summary: SoakSummary) -> list[str]:
         reasons.append("faults were asked for, and none fired")
     elif summary.faults.fired and not summary.reconnects and not summary.windows:
         reasons.append("faults fired, and nothing was disturbed")
+    if sessions.finished and not sessions.cut:
+        never = [rule for rule, count in tally.missed.items() if count == sessions.finished]
+        reasons += [f"{rule} fired too rarely in every session" for rule in sorted(never)]
     if tally.doubt is not None:
         (*_, path), why = tally.doubt
         reasons.append(

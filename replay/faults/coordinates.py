@@ -64,6 +64,11 @@ class Coordinates:
         return asdict(self)
 
 
+#: What a moment is called: its event's name, how many of these there were, and of connections, and
+#: the bytes of audio on the latest. Put into words only where a fault fires.
+Called = tuple[str, int, int, int]
+
+
 @dataclass(slots=True)
 class Position:
     """How far a session has come. Times in ns."""
@@ -75,16 +80,17 @@ class Position:
     counts: Counter[str] = field(default_factory=Counter)
     _opened_at: int = 0
     _connection_bytes: int = 0
-    _firm: str = START
+    _firm: Called = (START, 1, 0, 0)
     _firm_at: int = 0
 
     def started(self, now: int) -> None:
         """Before anything has come."""
         self._firm_at = now
 
-    def passed(self, event: Event, names: tuple[str, ...], now: int) -> str:
-        """Takes an event in; returns what this moment is called, "" when it has no name."""
-        self.counts.update(names)
+    def passed(self, event: Event, names: tuple[str, ...], now: int) -> Called | None:
+        """Takes an event in; returns what this moment is called, None when it has no name."""
+        for name in names:
+            self.counts[name] += 1
         match event:
             case ConnectionOpened(k):
                 self.connection, self.alive = k, True
@@ -97,17 +103,18 @@ class Position:
             case AckDown():
                 self.acks += 1
         if not names:
-            return ""
-        called = self._called(names[-1])
+            return None
+        name = names[-1]
+        called = (name, self.counts[name], self.counts[CONN], self._connection_bytes)
         if isinstance(event, _FIRM):
             self._firm, self._firm_at = called, now
         return called
 
-    def coordinates(self, now: int, moment: str = "") -> Coordinates:
+    def coordinates(self, now: int, moment: Called | None = None) -> Coordinates:
         """Here and now. `moment`: what this very moment is called, if something happens at it."""
         return Coordinates(
             connection=self.connection,
-            trigger=moment or self._firm,
+            trigger=_text(moment or self._firm),
             after_ms=0.0 if moment else _milliseconds(now - self._firm_at),
             offset=self.offset,
             frame=self.counts[FRAME],
@@ -115,11 +122,13 @@ class Position:
             connection_ms=_milliseconds(now - self._opened_at) if self.connection else 0.0,
         )
 
-    def _called(self, name: str) -> str:
-        if name != FRAME:
-            return wait_text(Seen(name, self.counts[name]))
-        conn = wait_text(Seen(CONN, self.counts[CONN]))
-        return f"{conn} + {wait_text(SentBytes(self._connection_bytes))}"
+
+def _text(called: Called) -> str:
+    """In the language of faults."""
+    name, count, connections, size = called
+    if name != FRAME:
+        return wait_text(Seen(name, count))
+    return f"{wait_text(Seen(CONN, connections))} + {wait_text(SentBytes(size))}"
 
 
 def _milliseconds(ns: int) -> float:

@@ -8,25 +8,22 @@ may be left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOpened:
+class ConnectionOpened(Struct, frozen=True):
     """The client's websocket is open, for the k-th time in this session."""
 
     k: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLost:
+class ConnectionLost(Struct, frozen=True):
     """That connection is over, however it ended."""
 
     k: int
 
 
-@dataclass(frozen=True, slots=True)
-class AudioUp:
+class AudioUp(Struct, frozen=True):
     """A frame of audio from the client.
 
     `offset`: the position in the session's audio, in bytes, at which it starts; what is sent again
@@ -38,8 +35,7 @@ class AudioUp:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class AckAboutToPass:
+class AckAboutToPass(Struct, frozen=True):
     """An acknowledgement of audio is here: the target has recorded it, the client does not know.
 
     What fires here takes the acknowledgement with it. When nothing does, `AckDown` is told next.
@@ -48,8 +44,7 @@ class AckAboutToPass:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class AckDown:
+class AckDown(Struct, frozen=True):
     """An acknowledgement of audio passes; `start` and `end` as the target counts."""
 
     n: int
@@ -57,63 +52,52 @@ class AckDown:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class PartialDown:
+class PartialDown(Struct, frozen=True):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class FinalDown:
+class FinalDown(Struct, frozen=True):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStartDown:
+class SpeechStartDown(Struct, frozen=True):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopUp:
+class StopUp(Struct, frozen=True):
     """The client asks to end the recording."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopAckDown:
+class StopAckDown(Struct, frozen=True):
     """The target acknowledges that."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndRecordingDown:
+class EndRecordingDown(Struct, frozen=True):
     """The recording has ended: post-processing begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class PostDown:
+class PostDown(Struct, frozen=True):
     """The n-th message of the post-processing."""
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnecting:
+class Reconnecting(Struct, frozen=True):
     """A client that has lost its connection tries to come back; told before it is answered, so
     that what fires here meets this attempt. `attempt` counts in one outage."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(Struct, frozen=True):
     """Audio that was sent before begins to be sent again; told before that frame's `AudioUp`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
+class CaughtUp(Struct, frozen=True):
     """Everything sent before the outage has been sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """A request that is no websocket, told before it is answered, so that what fires here meets it.
 
     `route`: one of `kinds.ROUTES`, or "" for another.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 
-from replay.faults.coordinates import Coordinates, Position
+from replay.faults.coordinates import Called, Coordinates, Position
 from replay.faults.events import AudioUp, ConnectionOpened, Event
 from replay.faults.kinds import Fault
 from replay.faults.moments import (
@@ -65,7 +65,7 @@ class Schedule:
         self._rng = rng
         self._bytes_per_second = bytes_per_second
         self._position = Position()
-        self._moment = ""  # what happens right now, by its name
+        self._moment: Called | None = None  # what happens right now
         self._running: list[Running] = []
         self._counts: Counter[str] = Counter()
         self._gates: defaultdict[str, list[_Place]] = defaultdict(list)
@@ -79,7 +79,7 @@ class Schedule:
         """The injector is ready: what fires at `start`. To be called once, before all else."""
         ns = _ns(now)
         self._position.started(ns)
-        self._moment = START
+        self._moment = (START, 1, 0, 0)
         return [*self._happened(START, ns), *self._settle(ns)]
 
     def observe(self, event: Event, now: float) -> list[Firing]:
@@ -101,7 +101,7 @@ class Schedule:
 
     def tick(self, now: float) -> list[Firing]:
         """What has come due."""
-        self._moment = ""
+        self._moment = None
         return self._settle(_ns(now))
 
     def add(self, rule: Rule, now: float) -> list[Firing]:
@@ -117,7 +117,7 @@ class Schedule:
             waits = waits[1:]
         elif not waits:
             waits = (Elapsed(running.pause()),)
-        self._moment = ""
+        self._moment = None
         return [*self._go_on(self._head(number, waits), ns, ns), *self._settle(ns)]
 
     def set_rate(self, bytes_per_second: int) -> None:

@@ -6,6 +6,8 @@ A service that is broken in the same session stays found.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from replay import journal
@@ -29,6 +31,8 @@ class Doings:
     def __init__(self, case: Case) -> None:
         self._case = case
         self._mine: set[int] = set()
+        # Of a gap that no fault explains alone: how many acknowledgements several threw away there.
+        self._together: Counter[int] = Counter()
         # A proxy's journal has acknowledgements as the target gave them, before any fault.
         moments: set[_Moment] = set()
         for fired in [] if case.foreign else case.fired:
@@ -96,20 +100,30 @@ class Doings:
         return min([fired.t, *(t + round(into * _NS_PER_MS) for t in opened)])
 
     def _torn(self, fired: journal.FaultFired, lost: int) -> None:
-        """The first acknowledgement behind a gap no larger than what so many can have told."""
+        """The first acknowledgement behind a gap no larger than what so many can have told, and so
+        many as other faults threw away before it."""
         acks, frames = self._case.timeline.acks, self._case.timeline.frames
         sizes = frames.size[frames.connection == fired.connection]
         if not len(sizes):
             return
-        most = int(np.convolve(sizes, np.ones(min(lost, len(sizes)), dtype=np.int64)).max())
         for i in self._after(fired, self._moment(fired)).tolist():
             first = not (acks.connection[:i] == fired.connection).any()
             gap = int(acks.start[i]) - int(acks.end[:i].max(initial=0))
             if gap > 0:
                 recorded = unacknowledged(self._case, fired.connection) if first else 0
-                if gap <= most + recorded:
+                if gap <= recorded:
+                    # What earlier connections brought explains it, whether one is missing or not.
+                    self._mine.add(i)
+                    continue
+                self._together[i] += lost
+                if gap <= _largest(sizes, self._together[i]) + recorded:
                     self._mine.add(i)
                 return
+
+
+def _largest(sizes: Ints, count: int) -> int:
+    """The most that so many frames in a row have of audio."""
+    return int(np.convolve(sizes, np.ones(min(count, len(sizes)), dtype=np.int64)).max())
 
 
 def _thrown_away(fired: journal.FaultFired) -> _Moment | None:

@@ -102,7 +102,7 @@ def r3(case: Case) -> Outcome:
         if end - since <= limit and not lost:
             continue  # too little was seen to tell
         asked += 1
-        if end - since > limit:
+        if end - max(since, _last_sign(case, fault)) > limit:
             text = f"after {fault.text} the dead path was kept for {seconds(end - since)}"
             where = {"connection": fault.connection}
             findings.append(case.finding("R3", "error", text, fault.t, **where))
@@ -164,6 +164,16 @@ def _expecting(case: Case, fired: journal.FaultFired) -> int | None:
         return fired.t
     after = frames.t[(frames.connection == fired.connection) & (frames.t >= fired.t)]
     return int(after[0]) if len(after) else None
+
+
+def _last_sign(case: Case, fired: journal.FaultFired) -> int:
+    """When the last acknowledgement came of audio that had gone out before the path went dead: it
+    was on its way, and may have been for long; until then the client cannot know."""
+    acks, frames = case.timeline.acks, case.timeline.frames
+    before = (frames.connection == fired.connection) & (frames.t < fired.t)
+    gone = int((frames.offset + frames.size)[before].max(initial=0))
+    came = acks.t[(acks.connection == fired.connection) & (acks.upto <= gone)]
+    return int(came.max(initial=0))
 
 
 def r4(case: Case) -> Outcome:

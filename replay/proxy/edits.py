@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from replay.faults import DOWN
-from replay.proxy.frames import BINARY, CONTINUATION, TEXT, Frame, text_frame
+from replay.proxy.frames import CONTINUATION, Frame, text_frame
 from replay.wire.messages import AudioAck
+from replay.wire.plain import BINARY, TEXT
 from replay.wire.spoilt import broken_json, no_utf8, unknown_type
 
 #: An acknowledgement tells nothing new to who has heard so many later ones.

@@ -8,9 +8,12 @@ large to be held, bits of an extension) passes as it comes from there on.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
-CONTINUATION, TEXT, BINARY, CLOSE = 0x0, 0x1, 0x2, 0x8
+from msgspec import Struct
+
+from replay.wire.plain import BINARY, TEXT, frame, unmask
+
+CONTINUATION, CLOSE = 0x0, 0x8
 #: Stands for the opcode of bytes that are not understood.
 OPAQUE = -1
 #: A frame that announces more is not held back until it is whole.
@@ -18,8 +21,7 @@ LARGEST = 16 << 20
 _NO_CODE = 1005
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One frame. `raw`: as it came, header included; `payload`: unmasked."""
 
     raw: bytes
@@ -32,8 +34,7 @@ class Frame:
         return self.opcode >= CLOSE
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A data message: its fragments joined. `alone`: it came as one frame."""
 
     data: str | bytes
@@ -100,35 +101,17 @@ class FrameReader:
             return None
         raw = bytes(buffer[: start + length])
         del buffer[: start + length]
-        payload = _unmask(raw[start:], raw[at:start]) if masked else raw[start:]
+        payload = unmask(raw[start:], raw[at:start]) if masked else raw[start:]
         return Frame(raw, raw[0] & 0x0F, bool(raw[0] & 0x80), payload)
-
-
-def _unmask(data: bytes, key: bytes) -> bytes:
-    size = len(data)
-    mask = (key * (size // 4 + 1))[:size]
-    # Whole numbers are the fastest way to combine two strings of bytes without a library.
-    return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
 
 def text_frame(payload: bytes) -> bytes:
     """A text message in one frame, as a server sends it."""
-    return _frame(TEXT, payload)
+    return frame(TEXT, payload)
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A server's close frame; also with codes that nobody may send. 1005: an empty one."""
     if code == _NO_CODE:
-        return _frame(CLOSE, b"")
-    return _frame(CLOSE, struct.pack(">H", code) + reason.encode())
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < 126:
-        head = bytes((0x80 | opcode, size))
-    elif size < 1 << 16:
-        head = struct.pack(">BBH", 0x80 | opcode, 126, size)
-    else:
-        head = struct.pack(">BBQ", 0x80 | opcode, 127, size)
-    return head + payload
+        return frame(CLOSE, b"")
+    return frame(CLOSE, struct.pack(">H", code) + reason.encode())

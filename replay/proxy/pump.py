@@ -67,6 +67,8 @@ class Pump:
         self.first = b""
         self._source = source
         self._sink = sink
+        # Of a sink that always has room, and so needs no task to wait for it.
+        self._quick: Callable[[bytes], None] | None = getattr(sink, "send_nowait", None)
         self._way = way
         self._passing = passing
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -99,10 +101,28 @@ class Pump:
 
     def put(self, data: bytes) -> None:
         """Something to pass after all that was put before."""
-        self._queue.append((self._way.due(trio.current_time()), data))
-        self._size += len(data)
         self.taken += len(data)
+        now = trio.current_time()
+        if self._quick is not None and self._clear(now):
+            try:
+                self._quick(data)
+                self.written += len(data)
+                return
+            except GONE:
+                pass  # the task that writes comes to see it too, and says so
+        self._queue.append((self._way.due(now), data))
+        self._size += len(data)
         self._change()
+
+    def _clear(self, now: float) -> bool:
+        """Whether nothing at all keeps what is put from passing at once."""
+        return (
+            self.end is None
+            and not self._queue
+            and not self._writing
+            and now >= self._held_until
+            and self._way.clear(now)
+        )
 
     def hold(self, until: float) -> None:
         """Nothing passes before `until`."""

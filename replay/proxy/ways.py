@@ -33,28 +33,40 @@ class Way:
     _delay: Setting | None = None
     _slice: Setting | None = None
     _join: Setting | None = None
+    _done: bool = False  # something is being done to it
     _free_at: float = -math.inf
     _last_due: float = -math.inf
 
     def throttle(self, rate: int, until: float) -> None:
         """No more than `rate` bytes a second."""
+        self._done = True
         self._rate = Setting(rate, until)
 
     def delay(self, mean: float, jitter: float, until: float) -> None:
         """Everything `mean` seconds later, give or take `jitter`, in order."""
+        self._done = True
         self._delay = Setting(mean, until, jitter)
 
     def slice(self, size: int, until: float) -> None:
         """In writes of `size` bytes."""
+        self._done = True
         self._slice = Setting(size, until)
 
     def coalesce(self, count: int, until: float) -> None:
         """`count` frames in one write."""
+        self._done = True
         self._join = Setting(count, until)
 
     def heal(self) -> None:
         """As if nothing had been done."""
         self._rate = self._delay = self._slice = self._join = None
+
+    def clear(self, now: float) -> bool:
+        """Whether nothing is done to what passes now, nor still late from before."""
+        if self._done:
+            live = (self._rate, self._delay, self._slice, self._join)
+            self._done = any(_live(each, now) for each in live) or now < self._free_at
+        return not self._done and now >= self._last_due
 
     def due(self, now: float) -> float:
         """When something that is here now may pass; never before what came before it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +19,26 @@ _LABEL = 24
 _TWO_COLUMNS = 60
 #: Wider than any table, to learn how wide one would like to be.
 _ENDLESS = 10_000
+
+
+#: What a terminal takes as an order: control characters, but for the end of a line.
+_ORDERS = re.compile("[\u0000-\u0009\u000b-\u001f\u007f-\u009f]")
+
+
+def harmless(text: str) -> str:
+    """A text in which a terminal finds no orders, of the same length."""
+    return _ORDERS.sub("�", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """What is shown of texts that others wrote: their characters, and nothing that these do."""
+
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self.shown, options):
+            yield Segment(text if control else harmless(text), style, control)
 
 
 @dataclass(slots=True)

@@ -5,9 +5,8 @@ A figure that is not known is left out, since there is no number that would not 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from replay import checks, validity
 from replay.benchmark import Benchmark, Verdict
@@ -16,51 +15,17 @@ from replay.checks import Checked
 from replay.compare import Comparison, changes
 from replay.compare.changes import Change
 from replay.figures import Figures
+from replay.report.exposition import Exposition, Labels
 from replay.report.subjects import OneRun, Subject, named
 from replay.statistics import Distribution
 
 _SUFFIXES: dict[Unit, str] = {"ms": "seconds", "ratio": "ratio", "bytes": "bytes", "count": ""}
 _STATISTICS = ("min", "p50", "p90", "p95", "p99", "max", "mean")
-_UNSPEAKABLE = re.compile("[\u0000-\u001f\u007f-\u009f\ud800-\udfff\u2028\u2029]+")
-
-Labels = Mapping[str, str]
-Kind = Literal["gauge", "info", "stateset"]
-
-
-class _Exposition:
-    """Families of samples, each family in one piece, in the order in which they are first named."""
-
-    def __init__(self) -> None:
-        self._heads: dict[str, list[str]] = {}
-        self._samples: dict[str, list[str]] = {}
-
-    def add(
-        self, name: str, kind: Kind, about: str, labels: Labels, value: float, unit: str = ""
-    ) -> None:
-        """One sample, of the family of that name."""
-        if name not in self._heads:
-            head = [f"# TYPE {name} {kind}", f"# HELP {name} {about}"]
-            self._heads[name] = [*head, f"# UNIT {name} {unit}"] if unit else head
-            self._samples[name] = []
-        pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        suffix = "_info" if kind == "info" else ""
-        self._samples[name].append(f"{name}{suffix}{{{pairs}}} {value!r}")
-
-    def states(
-        self, name: str, about: str, labels: Labels, state: str, every: Iterable[str]
-    ) -> None:
-        """What something is of all that it could be."""
-        for each in every:
-            self.add(name, "stateset", about, {**labels, name: each}, int(each == state))
-
-    def text(self) -> str:
-        families = [[*self._heads[name], *self._samples[name]] for name in self._heads]
-        return "".join(f"{line}\n" for family in families for line in family) + "# EOF\n"
 
 
 def render(subjects: Sequence[Subject]) -> bytes:
     """The file's bytes. Of several subjects each gets a label more, `report`, with its name."""
-    found = _Exposition()
+    found = Exposition()
     for name, each in named(subjects):
         labels = {"report": name} if len(subjects) > 1 else {}
         match each:
@@ -73,7 +38,7 @@ def render(subjects: Sequence[Subject]) -> bytes:
     return found.text().encode()
 
 
-def _run(found: _Exposition, run: OneRun, labels: Labels) -> None:
+def _run(found: Exposition, run: OneRun, labels: Labels) -> None:
     summary = run.summary
     labels = {**labels, "source": summary.source.name, "target": summary.target.kind}
     about = {"version": summary.replay_version, "phase": summary.pacing.phase}
@@ -82,7 +47,7 @@ def _run(found: _Exposition, run: OneRun, labels: Labels) -> None:
     _figures(found, labels, run.figures)
 
 
-def _benchmark(found: _Exposition, bench: Benchmark, labels: Labels) -> None:
+def _benchmark(found: Exposition, bench: Benchmark, labels: Labels) -> None:
     labels = {**labels, "benchmark": bench.name}
     about = {
         "version": bench.replay_version,
@@ -104,13 +69,13 @@ def _benchmark(found: _Exposition, bench: Benchmark, labels: Labels) -> None:
         _comparison(found, bench.comparison, labels)
 
 
-def _verdicts(found: _Exposition, labels: Labels, verdict: str, measured: str) -> None:
+def _verdicts(found: Exposition, labels: Labels, verdict: str, measured: str) -> None:
     found.states("replay_verdict", "What it came to.", labels, verdict, get_args(Verdict))
     every = get_args(validity.Verdict)
     found.states("replay_measurement", "How far its figures go.", labels, measured, every)
 
 
-def _conditions(found: _Exposition, labels: Labels, checked: Iterable[Checked]) -> None:
+def _conditions(found: Exposition, labels: Labels, checked: Iterable[Checked]) -> None:
     # The same condition twice would be the same sample twice.
     for each in {each.text: each for each in checked}.values():
         mine = {**labels, "condition": each.text}
@@ -118,7 +83,7 @@ def _conditions(found: _Exposition, labels: Labels, checked: Iterable[Checked]) 
         found.states("replay_condition", "What became of a condition.", mine, each.state, every)
 
 
-def _figures(found: _Exposition, labels: Labels, figures: Figures) -> None:
+def _figures(found: Exposition, labels: Labels, figures: Figures) -> None:
     for figure in CATALOGUE.values():
         value = figures.get(figure.name)
         if isinstance(value, Distribution):
@@ -127,7 +92,7 @@ def _figures(found: _Exposition, labels: Labels, figures: Figures) -> None:
             _sample(found, f"replay_{figure.name}", figure.title, labels, value, figure.unit)
 
 
-def _distribution(found: _Exposition, labels: Labels, figure: Figure, dist: Distribution) -> None:
+def _distribution(found: Exposition, labels: Labels, figure: Figure, dist: Distribution) -> None:
     for statistic in _STATISTICS:
         value: float | None = getattr(dist, statistic)
         if value is not None:
@@ -140,7 +105,7 @@ def _distribution(found: _Exposition, labels: Labels, figure: Figure, dist: Dist
     found.add("replay_values_censored", "gauge", about, mine, dist.censored)
 
 
-def _comparison(found: _Exposition, comparison: Comparison, labels: Labels) -> None:
+def _comparison(found: Exposition, comparison: Comparison, labels: Labels) -> None:
     labels = {**labels, "base": comparison.base, "new": comparison.new}
     every = get_args(changes.Verdict)
     about = "What a comparison came to."
@@ -153,7 +118,7 @@ def _comparison(found: _Exposition, comparison: Comparison, labels: Labels) -> N
         _change(found, labels, each)
 
 
-def _change(found: _Exposition, labels: Labels, each: Change) -> None:
+def _change(found: Exposition, labels: Labels, each: Change) -> None:
     mine = {**labels, "figure": each.figure, "statistic": each.statistic}
     about = "A change at the median of pairs, and the ends of its interval."
     for bound, value in (("estimate", each.change), ("low", each.low), ("high", each.high)):
@@ -163,7 +128,7 @@ def _change(found: _Exposition, labels: Labels, each: Change) -> None:
 
 
 def _sample(
-    found: _Exposition, name: str, about: str, labels: Labels, value: float, unit: Unit
+    found: Exposition, name: str, about: str, labels: Labels, value: float, unit: Unit
 ) -> None:
     suffix = _SUFFIXES[unit]
     if suffix and not name.endswith(f"_{suffix}"):
@@ -171,8 +136,3 @@ def _sample(
     # Milliseconds have three digits.
     base = round(value / 1000, 6) if unit == "ms" else value
     found.add(name, "gauge", f"{about[:1].upper()}{about[1:]}", labels, base, suffix)
-
-
-def _escaped(text: str) -> str:
-    plain = _UNSPEAKABLE.sub(" ", text)
-    return plain.replace("\\", "\\\\").replace('"', '\\"')

@@ -210,8 +210,9 @@ class LiveSession(Session):
         """Wait until more can be taken in. False when the client does not take what it is told,
         and is dropped; the session is there for its next connection."""
         self._pausing = True
-        with trio.move_on_after(self._settings.drop_after):
-            await self._outbox.room()
+        if self._outbox.full:
+            with trio.move_on_after(self._settings.drop_after):
+                await self._outbox.room()
         if self._outbox.full:
             _log.warning("session %s: its client reads too slowly and is dropped", self.id)
             seat.lose()
@@ -358,7 +359,8 @@ class LiveSession(Session):
                 raise self.failure
             if await self._listening.step(self._came_at):
                 self._heard.set()
-                await trio.lowlevel.checkpoint()
+                if self._listening.behind:
+                    await trio.lowlevel.checkpoint()
             elif self.stage is not Stage.STOPPED:
                 await self._more.wait()
             elif not self._intake.finish():

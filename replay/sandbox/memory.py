@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from replay.errors import ConnectionLost
@@ -17,15 +19,20 @@ from replay.wire.http import LIVE_PATH
 _TEXT_FACTOR = 2
 
 
-async def serve_stream(sandbox: Sandbox, stream: trio.abc.Stream, head: bytes = b"") -> None:
+async def serve_stream(
+    sandbox: Sandbox,
+    stream: trio.abc.Stream,
+    head: bytes = b"",
+    wrap: Callable[..., ServerWebSocket] = ServerWebSocket,
+) -> None:
     """Serve one websocket connection on `stream` until it is over, and close the stream.
 
-    `head`: what was read from it already. The token of the URL decides which session it belongs
-    to; an unknown one is answered with close 4404. A bug of ours costs this connection, which is
-    closed with 1011, and nobody else.
+    `head`: what was read from it already. `wrap`: makes a websocket of the stream. The token of the
+    URL decides which session it belongs to; an unknown one is answered with close 4404. A bug of
+    ours costs this connection, which is closed with 1011, and nobody else.
     """
     settings, share = sandbox.settings, Share(sandbox.pool)
-    websocket = ServerWebSocket(
+    websocket = wrap(
         stream,
         head=head,
         max_message=settings.max_frame * _TEXT_FACTOR,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from replay.errors import MachineError
 from replay.sandbox.schedule import Signal
@@ -13,8 +14,7 @@ from replay.sandbox.store import Store
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parcel:
+class Parcel(Struct, frozen=True, eq=False):
     """One message.
 
     Attributes:

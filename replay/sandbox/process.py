@@ -55,6 +55,16 @@ class SandboxProcess:
         self._args = args
         self._process: trio.Process | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """While it runs."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def died(self) -> int | None:
+        """The exit code, once it has ended although nobody has ended it."""
+        return None if self._process is None else self._process.returncode
+
     async def start(self) -> None:
         """Start it, and wait until it can be used.
 

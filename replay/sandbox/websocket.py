@@ -1,4 +1,5 @@
-"""The server's end of a websocket over any trio stream, from wsproto's state machine.
+"""The server's end of a websocket over any trio stream, from wsproto's state machine, past which
+plain messages go.
 
 trio-websocket serves clients well, but a server needs the client's close code as it came, no
 reader task that answers a late ping after the close with an exception, and pieces of a handshake
@@ -31,8 +32,10 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from replay.errors import ConnectionLost
 from replay.sandbox.patience import Share
 from replay.wire.closing import ABNORMAL, NORMAL, PROTOCOL_ERROR, TOO_BIG, TRY_LATER
+from replay.wire.plain import TEXT, Other, Splitter, frame
 
 _READ = 1 << 16
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class ServerWebSocket:
@@ -62,9 +65,11 @@ class ServerWebSocket:
         self._send_timeout = send_timeout
         # Whole texts, not a list of pieces: each of those would take more than what is in it.
         self._text, self._binary = StringIO(), bytearray()
-        self._events: Iterator[Event] = iter(())
+        self._found: Iterator[str | bytes | Event] = iter(())
+        self._splitter: Splitter | None = None
         self._sending = trio.Lock()
         self._lost: ConnectionLost | None = None
+        self._waited = False
         self.read_at = trio.current_time()
         self.path = ""
         self.query: dict[str, list[str]] = {}
@@ -80,6 +85,8 @@ class ServerWebSocket:
         event = await self._next()
         if not isinstance(event, Request):
             raise self._is_lost(ConnectionLost(ABNORMAL, "no websocket request"))
+        if self._head.endswith(_END_OF_HEAD):  # else the machine has the beginning of what follows
+            self._splitter = Splitter(masked=True)
         parts = urlsplit(event.target)
         self.path, self.query = parts.path, parse_qs(parts.query)
 
@@ -96,6 +103,10 @@ class ServerWebSocket:
         while True:
             event = await self._next()
             match event:
+                case str() | bytes():
+                    if len(event) > self._max_message:
+                        await self._refuse(TOO_BIG)
+                    return event
                 case TextMessage(data=text):
                     await self._hold(self._text.tell() + len(text))
                     self._text.write(text)
@@ -125,7 +136,7 @@ class ServerWebSocket:
             await self._refuse(TRY_LATER)
 
     async def send(self, text: str) -> None:
-        await self._put(TextMessage(data=text))
+        await self._put(text)
 
     async def close(self, code: int, reason: str) -> None:
         try:
@@ -141,19 +152,23 @@ class ServerWebSocket:
         await self._put(CloseConnection(code=code))
         raise self._is_lost(ConnectionLost(code))
 
-    async def _next(self) -> Event:
-        """The next event; always a checkpoint, so that a fast client starves nobody."""
-        await trio.lowlevel.checkpoint()
+    async def _next(self) -> str | bytes | Event:
+        """The next plain message or event; a checkpoint at least every second time, so that a fast
+        client starves nobody."""
+        if not self._waited:
+            await trio.lowlevel.checkpoint()
+        self._waited = False
         while True:
             if self._lost:
                 raise self._lost
             try:
                 # One by one: a thousand small frames at once would keep all others waiting.
-                event = next(self._events, None)
+                event = next(self._found, None)
             except (RemoteProtocolError, UnicodeError) as error:
                 raise await self._protest(error) from None
             if event is not None:
                 return event
+            self._waited = True
             try:
                 data = await self._stream.receive_some(_READ)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -164,11 +179,24 @@ class ServerWebSocket:
             await self._feed(bytes(data))
 
     async def _feed(self, data: bytes) -> None:
+        if self._splitter is not None:
+            self._found = self._sorted(self._splitter.feed(data))
+            return
+        self._head = data
         try:
             self._machine.receive_data(data)
-            self._events = self._machine.events()
+            self._found = self._machine.events()
         except (RemoteProtocolError, UnicodeError) as error:
             raise await self._protest(error) from None
+
+    def _sorted(self, pieces: list[str | bytes | Other]) -> Iterator[str | bytes | Event]:
+        """Plain messages as they are, and what the machine makes of all else."""
+        for piece in pieces:
+            if isinstance(piece, Other):
+                self._machine.receive_data(piece.data)
+                yield from self._machine.events()
+            else:
+                yield piece
 
     async def _protest(self, error: RemoteProtocolError | UnicodeError) -> ConnectionLost:
         """Tell the client what it did, as far as that is possible.
@@ -182,7 +210,7 @@ class ServerWebSocket:
         code = int(hint.code) if isinstance(hint, CloseConnection) else PROTOCOL_ERROR
         return self._is_lost(ConnectionLost(code, str(error)))
 
-    async def _put(self, event: Event) -> None:
+    async def _put(self, said: str | Event) -> None:
         if self._lost:
             raise self._lost
         # Free as a rule: to wait for it, if only for a turn of the loop, would delay every answer.
@@ -191,16 +219,21 @@ class ServerWebSocket:
         except trio.WouldBlock:
             await self._sending.acquire()
         try:
-            await self._send(event)
+            await self._transmit(self._made(said))
         finally:
             self._sending.release()
 
-    async def _send(self, event: Event) -> None:
+    def _made(self, said: str | Event) -> bytes:
+        """The bytes of a text message or an event."""
+        if isinstance(said, str) and self._machine.state is ConnectionState.OPEN:
+            return frame(TEXT, said.encode())
         try:
-            data = self._machine.send(event)
+            return self._machine.send(TextMessage(data=said) if isinstance(said, str) else said)
         except LocalProtocolError:
             # Closed between two awaits, by the client or by us.
             raise self._is_lost(ConnectionLost(NORMAL, "closed")) from None
+
+    async def _transmit(self, data: bytes) -> None:
         try:
             with trio.fail_after(self._send_timeout):
                 await self._stream.send_all(data)

@@ -4,6 +4,7 @@
 client plays into; `order`: what makes two simulations of the same spec the same, byte for byte.
 """
 
-from replay.simulation.simulate import Simulated, Simulation, simulate
+from replay.simulation.simulate import simulate
+from replay.simulation.spec import Simulated, Simulation
 
 __all__ = ["Simulated", "Simulation", "simulate"]

@@ -13,7 +13,6 @@ from typing import IO, Any
 
 import msgspec
 import trio
-import trio.testing
 
 from replay import journal as j
 from replay.audio import HEADER_BYTES
@@ -27,10 +26,11 @@ from replay.recorder import ListRecorder
 from replay.sandbox.hub import ApiError, Sandbox
 from replay.sandbox.memory import serve_stream
 from replay.simulation.network import Link
+from replay.simulation.pipes import Alarms, stream_pair
+from replay.simulation.wire import MemoryWebSocket, open_wire
 from replay.tasks import open_flat_nursery
-from replay.transport import Steps, Wire
+from replay.transport import Wire
 from replay.transport.retry_after import retry_after
-from replay.transport.websocket import wrap
 from replay.wire.http import LIVE_PATH as LIVE
 from replay.wire.http import InitAnswer, Job, file_path, job_path, route_of
 
@@ -58,16 +58,17 @@ class MemoryUpstream:
 
     base_url = "http://sandbox"
 
-    def __init__(self, sandbox: Sandbox, nursery: trio.Nursery) -> None:
+    def __init__(self, sandbox: Sandbox, nursery: trio.Nursery, alarms: Alarms) -> None:
         self.sandbox = sandbox
         self.requests: list[Request] = []
         self.dialled: list[str] = []
         self._nursery = nursery
+        self._alarms = alarms
 
     async def dial(self, url: str) -> trio.abc.Stream:
         self.dialled.append(url)
-        near, far = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(serve_stream, self.sandbox, far)
+        near, far = stream_pair(self._alarms)
+        self._nursery.start_soon(serve_stream, self.sandbox, far, b"", MemoryWebSocket)
         await trio.lowlevel.checkpoint()
         return near
 
@@ -111,6 +112,7 @@ class Injected:
         recorder: ListRecorder,
         nursery: trio.Nursery,
         latency: float,
+        alarms: Alarms,
     ) -> None:
         self.sandbox = sandbox
         self.upstream = upstream
@@ -118,6 +120,7 @@ class Injected:
         self.recorder = recorder
         self.latency = latency
         self._nursery = nursery
+        self._alarms = alarms
 
     @property
     def requests(self) -> list[str]:
@@ -155,11 +158,10 @@ class Injected:
     @asynccontextmanager
     async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
         await self._door(deadline)
-        link = Link(self.latency)
-        self._nursery.start_soon(link.run)
+        link = Link(self.latency, self._alarms)
         self._nursery.start_soon(self.injector.handle, link.server)
         resource = url.removeprefix("ws://proxy")
-        async with wrap(link.client, "proxy", resource, deadline, Steps()) as wire:
+        async with open_wire(link.client, "proxy", resource, deadline) as wire:
             yield wire
 
     async def job(self, job_id: str) -> tuple[bytes, Job]:
@@ -181,6 +183,7 @@ async def inject(
     sandbox: Sandbox,
     plan: Plan,
     recorder: ListRecorder,
+    alarms: Alarms,
     *,
     bytes_per_second: int,
     latency: float = 0.05,
@@ -189,6 +192,7 @@ async def inject(
     """A service in front of `sandbox` that has this plan to do, for as long as the block.
 
     Args:
+        alarms: of the clock that all of it runs on.
         latency: of the network between client and injector, in seconds each way.
         seed: of what the plan leaves to chance.
 
@@ -196,7 +200,7 @@ async def inject(
         UsageError: the plan asks for what only a process can do.
     """
     async with open_flat_nursery() as nursery:
-        upstream = MemoryUpstream(sandbox, nursery)
+        upstream = MemoryUpstream(sandbox, nursery, alarms)
         injector = Injector(
             upstream,
             plan,
@@ -208,5 +212,5 @@ async def inject(
         injector.door = MemoryDoor(nursery)
         injector.url = "http://proxy"
         injector.start()
-        yield Injected(sandbox, upstream, injector, recorder, nursery, latency)
+        yield Injected(sandbox, upstream, injector, recorder, nursery, latency, alarms)
         nursery.cancel_scope.cancel()

@@ -6,10 +6,9 @@ windows that matter (recorded but not acknowledged, stop sent but not heard) rea
 
 from __future__ import annotations
 
-import math
-
 import trio
-import trio.testing
+
+from replay.simulation.pipes import Alarms, Pipe, PipeStream
 
 
 class Link:
@@ -19,57 +18,19 @@ class Link:
     without a sign, in the directions named.
     """
 
-    def __init__(self, latency: float) -> None:
+    def __init__(self, latency: float, alarms: Alarms) -> None:
         self.latency = latency
-        self.client, self._near = trio.testing.memory_stream_pair()
-        self._far, self.server = trio.testing.memory_stream_pair()
-        self._swallowed: set[str] = set()
-
-    async def run(self) -> None:
-        """Carry what both ends say."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._carry, self._near, self._far, "up")
-            nursery.start_soon(self._carry, self._far, self._near, "down")
+        self._ways = {"up": Pipe(alarms, latency), "down": Pipe(alarms, latency)}
+        up, down = self._ways["up"], self._ways["down"]
+        self.client = PipeStream(down, up, deaf=True)
+        self.server = PipeStream(up, down, deaf=True)
 
     def swallow(self, *directions: str) -> None:
         """Lose everything from now on, `up`, `down` or both."""
-        self._swallowed.update(directions)
+        for direction in directions:
+            self._ways[direction].lose()
 
     async def cut(self) -> None:
         """End it at once."""
-        for stream in (self._near, self._far, self.client, self.server):
+        for stream in (self.client, self.server):
             await trio.aclose_forcefully(stream)
-
-    async def _carry(
-        self, source: trio.abc.Stream, sink: trio.abc.HalfCloseableStream, direction: str
-    ) -> None:
-        put, take = trio.open_memory_channel[tuple[float, bytes]](math.inf)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._deliver, take, sink, direction)
-            with put:
-                while True:
-                    try:
-                        data = bytes(await source.receive_some())
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        return
-                    put.send_nowait((trio.current_time() + self.latency, data))
-                    if not data:
-                        return
-
-    async def _deliver(
-        self,
-        take: trio.MemoryReceiveChannel[tuple[float, bytes]],
-        sink: trio.abc.HalfCloseableStream,
-        direction: str,
-    ) -> None:
-        try:
-            async for due, data in take:
-                await trio.sleep_until(due)
-                if direction in self._swallowed:
-                    continue
-                if data:
-                    await sink.send_all(data)
-                else:
-                    await sink.send_eof()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return

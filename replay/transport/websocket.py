@@ -214,7 +214,7 @@ async def wrap(
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
     if failure and ws is None:
-        failure = _refusal(bytes(tap.head)) or failure
+        failure = refusal(bytes(tap.head)) or failure
     if failure:
         raise failure
 
@@ -242,7 +242,7 @@ async def _upgrade(
     return None
 
 
-def _refusal(head: bytes) -> ConnectFailed | None:
+def refusal(head: bytes) -> ConnectFailed | None:
     """The HTTP error at the beginning of an answer, if there is one.
 
     Read from the bytes, since trio-websocket forgets status and headers when the body that follows

@@ -338,20 +338,17 @@ def audio_frame(data: bytes) -> str:
     return '{"type":"audio_chunk","data":{"chunk":"' + base64.b64encode(data).decode() + '"}}'
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFrame:
+class AudioFrame(Struct, frozen=True):
     """Audio from a client, whichever way it was sent."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StopFrame:
+class StopFrame(Struct, frozen=True):
     """A client says that there is no more audio."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadFrame:
+class BadFrame(Struct, frozen=True):
     """A text frame that means nothing."""
 
     reason: str

@@ -90,7 +90,7 @@ async def main(scratch: Path) -> None:
         crowd = Crowd(task, service, scratch)
         crowd.recorders.append(recorder)
         nursery.start_soon(flush_forever, crowd.recorders)
-        with watch_stalls(recorder):
+        with watch_stalls([recorder]):
             await crowd.play_all()
         nursery.cancel_scope.cancel()
     task.tell({name: times(*where) for name, where in crowd.journals.items()})

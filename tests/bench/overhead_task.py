@@ -1,10 +1,12 @@
 """What the clients of `overhead.py` share: what is played, and what is measured of it.
 
 A client is a process of its own: `CLIENT.py URL SESSIONS SECONDS` plays so many sessions at once
-and prints one `Measured` as JSON. Everybody does the same: all sessions are connected before the
-first begins, their phases are spread evenly over a chunk, chunk k is due at start + (k + 1) · d,
-and lateness is taken just before the chunk is handed to the client. What is due in the first
-second, and after `SECONDS` more, is played and not counted: neither warming up nor tidying up is.
+and prints one `Measured` as JSON; with a last argument `together` it prints a line when all of them
+are connected, and begins when it is sent one. Everybody does the same: all sessions are connected
+before the first begins, their phases are spread evenly over a chunk, chunk k is due at
+start + (k + 1) · d, and lateness is taken just before the chunk is handed to the client. What is
+due in the first second, and after `SECONDS` more, is played and not counted: neither warming up nor
+tidying up is.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class Task:
     def __init__(self) -> None:
         self.url, self.sessions = sys.argv[1], int(sys.argv[2])
         self._seconds = float(sys.argv[3])
+        self._together = sys.argv[4:] == ["together"]
         chunks = round((WARMING + self._seconds + TAIL) / CHUNK_SECONDS)
         self.audio = bytes(chunks * CHUNK_BYTES)
         self._measured = Measured()
@@ -72,6 +75,9 @@ class Task:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)
+        if self._together:
+            print("connected", flush=True)
+            sys.stdin.readline()
 
     def phase(self, number: int) -> float:
         """Seconds by which a session begins after the first."""

@@ -59,7 +59,7 @@ class Field:
     title: what it shows, for those who do not see it.
     x, y: ticks; of y from the top down, 0 to 1.
     unit: of the values across, for the read-out; "" for none.
-    axis: across.
+    axis: across; `upward`: down, for a read-out of its values, where there is one.
     """
 
     title: str
@@ -74,6 +74,7 @@ class Field:
     bands: list[Band] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
+    upward: Axis | None = None
 
 
 def steps(curve: Curve, axis: Axis, height: int) -> str:

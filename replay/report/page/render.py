@@ -24,7 +24,7 @@ from replay.report.page import axes, cells
 #: Put together to the one script of a page, in this order.
 _SCRIPTS = (
     *("unpack", "view", "paint", "paint-audio", "paint-text", "paint-whole"),
-    *("find", "details", "timeline", "curves", "main"),
+    *("find", "details", "timeline", "curves", "soak", "main"),
 )
 #: The best compression takes ten times as long, and saves a twentieth.
 _EFFORT = 6

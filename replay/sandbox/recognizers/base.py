@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from replay.errors import ReplayError
 from replay.sandbox.recognizers.load import Load
@@ -50,8 +51,7 @@ class StreamSettings:
     threshold: float = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The next piece of a channel: from `start` to `end` seconds of session audio.
 
     `samples`: mono, 16 kHz, -1 to 1; None for recognisers that want none. Resampling may hold

@@ -39,5 +39,6 @@ async function timelineOnPage() {
 // After the first paint: the verdict and the tables are there before any of this is looked at.
 requestAnimationFrame(() => setTimeout(() => {
   curvesOnPage();
+  soakOnPage();
   timelineOnPage();
 }));

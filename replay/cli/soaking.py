@@ -1,0 +1,216 @@
+"""What `replay soak` does with its options: a plan, its sessions, what they came to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import trio
+
+from replay import __version__
+from replay.audio import NS
+from replay.cli.asking import run_options
+from replay.cli.console import Console
+from replay.cli.following import SoakFollower
+from replay.conditions import Condition
+from replay.endurance import promises
+from replay.errors import UsageError
+from replay.faults import Plan
+from replay.faults.quantities import duration_text
+from replay.faults.rules import Rule
+from replay.machine import this_machine
+from replay.report import soak_text
+from replay.report.soak_files import render_files
+from replay.report.soak_live import make_soak_view
+from replay.soak import playlist
+from replay.soak.assess import assess
+from replay.soak.processes import missing
+from replay.soak.rota import LEAST_SECONDS, Rota
+from replay.soak.soak import Soak
+from replay.soak.store import SUMMARY, Asked, Store, prepare
+from replay.take import RunOptions
+from replay.wire.http import redact
+
+_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
+#: The service ends a session after so long.
+_LIMIT_SECONDS = 3 * 3600.0
+#: What of a run's options a soak has no options for.
+_AS_USUAL: dict[str, Any] = {
+    "session": None,
+    "stream_index": None,
+    "start": 0,
+    "duration": None,
+    "loop": 1,
+    "source_timeout": 10,
+    "capture": None,
+    "speed": 1,
+    "phase": "live",
+    "frames": "binary",
+    "ack_timeout": 5,
+    "connect_timeout": 5,
+    "end_timeout": 120,
+    "reference": None,
+    "callback": False,
+    "no_file": False,
+}
+
+
+def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> int:
+    """Soak, or go on soaking; the exit code.
+
+    Args:
+        context: of the command; its `meta` has what it was called with, as "arguments".
+
+    Raises:
+        ReplayError: the options make no sense, a target cannot be started, or the disk is full.
+    """
+    if options["resume"] is not None:
+        store, options = _resumed(context.command, options)
+    else:
+        store = _begun(context.meta["arguments"], options)
+    conditions = [promises.parse(text) for text in options["assertions"]]
+    if store.left:
+        _play(store, options, conditions, Console(stderr=as_json))
+    return conclude(store, conditions, as_json=as_json)
+
+
+def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) -> int:
+    """Sum a soak up, leave its reports in its directory, and say what came of it: the exit code."""
+    console = Console(stderr=as_json)
+    summary = assess(store, conditions)
+    with console.status("writing …") if console.is_terminal else nullcontext():
+        store.write(render_files(summary))
+    soak_text.show(summary, console)
+    console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
+    if store.left and not store.asked.parts:
+        told = f"{duration_text(round(store.left) * NS)} left: replay soak --resume {store.path}"
+        console.print(told, style="dim", highlight=False, soft_wrap=True)
+    if as_json:
+        click.echo((store.path / SUMMARY).read_text(), nl=False)
+    return _EXIT[summary.verdict]
+
+
+def _play(
+    store: Store, options: Mapping[str, Any], conditions: list[Condition], console: Console
+) -> None:
+    gone = missing(options["watched"])
+    if gone:
+        raise UsageError(f"--watch-pid {gone[0]}: there is no such process")
+    with make_soak_view(console) as view:
+        shown = SoakFollower(store, conditions, view, abort=options["abort_on_fail"])
+        soak = Soak(
+            store,
+            _run_options(dict(options)),
+            options["watched"],
+            shown,
+            shown.enough,
+            options["metrics"],
+        )
+        trio.run(soak.run)
+
+
+# ------------------------------------------------------------------ the plan
+
+
+def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
+    if not options["sources"]:
+        raise UsageError("no source: name recordings, or `counter`")
+    run = _run_options(options)
+    rota = _rota(options)
+    own, common = _told_apart(run, options)
+    path = options["out"] or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-soak"
+    prepare(path)
+    made = trio.run(playlist.make, path, options["sources"], run)
+    return Store.create(
+        path,
+        Asked(
+            replay_version=__version__,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            name=path.name,
+            arguments=list(arguments),
+            directory=str(Path.cwd()),
+            sources=list(options["sources"]),
+            target=redact(run.target.url) if run.target.url else run.target.kind,
+            rota=rota,
+            processes=options["processes"] or len(os.sched_getaffinity(0)),
+            seed=options["seed"],
+            keep=options["keep"],
+            faults=list(own.texts),
+            common=list(common.texts),
+            chaos=options["chaos"],
+            assertions=list(options["assertions"]),
+            watched=list(options["watched"]),
+            playlist=made,
+            machine=msgspec.to_builtins(this_machine()),
+        ),
+    )
+
+
+def _rota(options: Mapping[str, Any]) -> Rota:
+    seconds, length = float(options["seconds"]), float(options["session_length"])
+    if seconds < LEAST_SECONDS:
+        raise UsageError(f"--for {seconds:g} s: a session needs {LEAST_SECONDS:g} s at least")
+    if not LEAST_SECONDS <= length < _LIMIT_SECONDS:
+        raise UsageError(
+            f"--session-length {length:g} s: from {LEAST_SECONDS:g} s to less than the service's 3h"
+        )
+    if options["profile"] == "ramp" and options["ramp"] is not None:
+        raise UsageError("--profile ramp begins sessions all the time: no --ramp")
+    ramp = min(60.0, seconds / 10) if options["ramp"] is None else float(options["ramp"])
+    if ramp >= seconds:
+        raise UsageError(f"--ramp {ramp:g} s: is as long as all of it")
+    return Rota(
+        seconds=seconds,
+        sessions=options["sessions"],
+        session_length=length,
+        ramp=ramp,
+        profile=options["profile"],
+        shard=options["shard"],
+    )
+
+
+def _told_apart(run: RunOptions, options: Mapping[str, Any]) -> tuple[Plan, Plan]:
+    """The faults of each session, and those of all at once."""
+    own: list[Rule] = []
+    common: list[Rule] = []
+    for rule in run.plan:
+        kinds = {step.fault.kind for step in rule.steps}
+        if "restart" not in kinds:
+            own.append(rule)
+            continue
+        if kinds != {"restart"}:
+            raise UsageError(
+                f"{rule}: restart takes the sandbox from all sessions: nothing follows it, "
+                "and it follows nothing"
+            )
+        if options["target"] != "sandbox":
+            raise UsageError("restart needs a sandbox of our own: use --target sandbox")
+        common.append(rule)
+    return Plan(tuple(own)), Plan(tuple(common))
+
+
+def _run_options(options: dict[str, Any]) -> RunOptions:
+    found = run_options("", {**options, **_AS_USUAL, "out": None}, 1, 1)
+    return replace(found, pace=replace(found.pace, spin=0.0))
+
+
+def _resumed(command: click.Command, options: dict[str, Any]) -> tuple[Store, dict[str, Any]]:
+    """A soak as it was asked for."""
+    if options["sources"]:
+        raise UsageError("--resume goes on with what was begun: no sources")
+    store = Store.open(options["resume"].resolve())
+    try:
+        os.chdir(store.asked.directory)
+    except OSError as error:
+        raise UsageError(f"{store.asked.directory}: {(error.strerror or '').lower()}") from None
+    stored = command.make_context("soak", list(store.asked.arguments)).params
+    stored["metrics"] = options["metrics"] or stored["metrics"]
+    stored["watched"] = options["watched"]  # those of then have other numbers now
+    return store, stored

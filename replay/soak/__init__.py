@@ -1,0 +1,1 @@
+"""Soaks: many sessions for hours, with disconnects coming and going."""

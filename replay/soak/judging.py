@@ -1,0 +1,101 @@
+"""One session of a soak, judged from its directory; and what of the directory is kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from replay import journal as j
+from replay import rundir
+from replay.endurance.folding import outcome
+from replay.endurance.outcome import Outcome, Place, Window
+from replay.errors import MachineError, ReplayError
+from replay.faults import parse_plan
+from replay.recorder import cannot_write
+from replay.repeating import command_line
+from replay.report import json as json_report
+from replay.soak.store import Keep
+from replay.summary import summarise
+
+#: So many directories of sessions that failed are kept whole; of more only the summary is.
+KEPT_FAILING = 50
+#: A loss may be noticed so much after the cut, or put down before it, in seconds.
+_SLACK = 1.0
+
+
+def judge(
+    soak: Path, place: Place, ended: float, error: str, cuts: list[Window], keep: Keep, failing: int
+) -> Outcome:
+    """Fold a session, and dispose of its directory.
+
+    Args:
+        soak: the soak's directory.
+        ended: when it was over, on the soak's clock.
+        error: the session broke off, and why; empty when it did not.
+        cuts: what hit all sessions at once, on the soak's clock.
+        failing: directories of failing sessions that are kept already.
+
+    Raises:
+        MachineError: the disk is full.
+    """
+    path = soak / place.path
+    found = _fold(path, place, ended, error, cuts)
+    try:
+        _dispose(path, found, keep, failing)
+    except OSError as failed:
+        raise cannot_write(path, failed) from None
+    return found
+
+
+def _fold(path: Path, place: Place, ended: float, error: str, cuts: list[Window]) -> Outcome:
+    try:
+        run = rundir.load(path)
+        comparison = run.compare()
+        summary = summarise(run.timeline, comparison, damage=run.damage)
+        place.repeat = _repeat(run.timeline.all(j.FaultPlanned), run.timeline.header)
+        found = outcome(summary, run.timeline, comparison, place)
+        _name_cuts(found, cuts)
+        rundir.write_summary(path, json_report.render(summary))
+    except MachineError:
+        raise
+    except ReplayError as broken:
+        # Killed before its first line was written, or its files were harmed.
+        found = Outcome(
+            place=place,
+            ended=ended,
+            verdict="unknown" if place.cut else "fail",
+            reasons=[error or str(broken)],
+        )
+    if error and not place.cut and found.verdict != "fail":
+        found.verdict = "fail"
+        found.reasons = [error, *found.reasons]
+    return found
+
+
+def _name_cuts(found: Outcome, cuts: list[Window]) -> None:
+    """What hit all sessions at once is in no session's own journal."""
+    for each in found.outages:
+        for cut in cuts:
+            if not each.kind and cut.begun - _SLACK <= each.at <= cut.over + _SLACK:
+                each.kind = cut.kind
+
+
+def _repeat(planned: list[j.FaultPlanned], header: j.Header) -> str:
+    texts = [each.text for each in sorted(planned, key=lambda each: each.rule)]
+    return command_line(header, parse_plan(texts))
+
+
+def _dispose(path: Path, found: Outcome, keep: Keep, failing: int) -> None:
+    if keep == "all":
+        return
+    if keep == "failing" and found.verdict != "fail":
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    if keep == "failing" and failing < KEPT_FAILING:
+        return
+    for each in path.iterdir():
+        if each.name != rundir.SUMMARY:
+            if each.is_dir():
+                shutil.rmtree(each)
+            else:
+                each.unlink()

@@ -1,0 +1,284 @@
+"""A worker of a soak: the sessions of some slots in one process, each with its own journal."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from replay import journal as j
+from replay.counter import COUNTER
+from replay.errors import FaultSyntaxError, MachineError, ReplayError
+from replay.faults import Plan, chaos, parse_fault, parse_plan
+from replay.observer import settle_memory, watch_stalls
+from replay.recorder import FileRecorder, cannot_write, flush_forever, open_recorder
+from replay.soak.orders import ORDERS, Begun, Broken, Finish, Order, Over, Pulse, Report, Start
+from replay.soak.playlist import WAV, Reel, spoken_in
+from replay.soak.rota import LEAST_SECONDS, Visit, visits
+from replay.source import Source, SourceSpec, open_source
+from replay.take import RunOptions, Take, inject
+from replay.tasks import open_flat_nursery
+from replay.transport.http import HttpService, open_service
+from replay.workers import Desk, work
+
+PULSE_SECONDS = 2.0
+#: A session that could not be opened is tried again, after so long at first and at the most.
+_AGAIN, _AGAIN_AT_MOST = 1.0, 30.0
+_STOP_SECONDS = 0.2
+#: To collect garbage holds the event loop for some milliseconds: not more often than this.
+_TIDY_SECONDS = 15.0
+
+
+def seed_of(seed: int, slot: int, number: int, attempt: int) -> int:
+    """The seed of one session: every one has faults of its own, and the same ones each time."""
+    digest = hashlib.sha256(f"{seed}/{slot}/{number}/{attempt}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+class Shift:
+    """What the sessions of a worker share."""
+
+    def __init__(self, desk: Desk[Order, Report], start: Start, service: HttpService) -> None:
+        self._desk = desk
+        self._start = start
+        self._service = service
+        self._directory = Path(start.directory)
+        self._rules = parse_plan(start.manner.faults)
+        self.recorders: list[FileRecorder] = []
+        self._takes: set[Take] = set()
+        self._finishing = trio.Event()
+        self._counts: Counter[str] = Counter()
+        self._connected: set[FileRecorder] = set()
+        self._faults: Counter[str] = Counter()
+        self._late = 0
+        self._tidied = 0.0
+        playlist = start.playlist
+        shape = start.manner.options(SourceSpec(COUNTER), None, start.url).shape
+        self._reel = (
+            None
+            if playlist.counter
+            else Reel(self._directory, playlist, shape.format(playlist.channels))
+        )
+
+    @property
+    def now(self) -> float:
+        """The soak's clock."""
+        return time.monotonic() - self._start.origin
+
+    # ------------------------------------------------------------------ tasks
+
+    async def work(self) -> None:
+        """Play until the rota is done, or somebody says to finish."""
+        settle_memory()
+        async with open_flat_nursery() as helpers:
+            helpers.start_soon(flush_forever, self.recorders)
+            helpers.start_soon(self._beat)
+            helpers.start_soon(self._listen, helpers)
+            with watch_stalls(self.recorders):
+                async with open_flat_nursery() as slots:
+                    for slot in self._start.slots:
+                        slots.start_soon(self._keep, slot)
+            await self._pulse()
+            helpers.cancel_scope.cancel()
+
+    async def _listen(self, nursery: trio.Nursery) -> None:
+        async for order in self._desk:
+            if isinstance(order, Finish):
+                nursery.start_soon(self._finish)
+        nursery.cancel_scope.cancel()  # nobody is there any more
+
+    async def _finish(self) -> None:
+        self._finishing.set()
+        while True:  # also those that are still being opened
+            for take in self._takes:
+                if take.player is not None:
+                    take.player.stop()
+            await trio.sleep(_STOP_SECONDS)
+
+    async def _beat(self) -> None:
+        while True:
+            await self._pulse()
+            await trio.sleep(PULSE_SECONDS)
+
+    async def _pulse(self) -> None:
+        late, self._late = self._late, 0
+        await self._desk.say(
+            Pulse(
+                at=self.now,
+                playing=len(self._takes),
+                connected=len(self._connected),
+                reconnects=self._counts["reconnects"],
+                tasks=trio.lowlevel.current_statistics().tasks_living,
+                faults=dict(self._faults),
+                late=late / 1e6,
+            )
+        )
+
+    # ------------------------------------------------------------------ one slot
+
+    async def _keep(self, slot: int) -> None:
+        """Keep a slot busy."""
+        for visit in visits(self._start.rota, slot, since=self.now):
+            with trio.move_on_after(max(0.0, visit.begin - self.now)):
+                await self._finishing.wait()
+            again = _AGAIN
+            while not self._finishing.is_set() and visit.end - self.now >= LEAST_SECONDS:
+                opened = await self._visit(visit)
+                self._tidy()
+                if opened:
+                    break
+                with trio.move_on_after(again):
+                    await self._finishing.wait()
+                again = min(2 * again, _AGAIN_AT_MOST)
+
+    def _tidy(self) -> None:
+        """What a session leaves behind hangs together in circles, with megabytes in them. By its
+        own rules the collector would come for that after a hundred sessions or so."""
+        now = time.monotonic()
+        if now >= self._tidied + _TIDY_SECONDS:
+            gc.collect()
+            self._tidied = now
+
+    async def _visit(self, visit: Visit) -> bool:
+        """Play one session; whether it could be opened."""
+        place = f"{visit.slot:04d}-{visit.number:04d}"
+        attempt = self._start.tries.get(place, 0) + 1
+        self._start.tries[place] = attempt
+        path = Path("sessions") / (place if attempt == 1 else f"{place}.{attempt}")
+        options = self._options(visit, attempt)
+        seconds = visit.end - self.now
+        plan = self._plan(options.seed, seconds)
+        opened, error = False, ""
+        begun = Begun(
+            slot=visit.slot,
+            number=visit.number,
+            attempt=attempt,
+            seed=options.seed,
+            path=str(path),
+            at=self.now,
+        )
+        (self._directory / path).mkdir(parents=True)
+        await self._desk.say(begun)
+        try:
+            async with (
+                self._source(seconds, options) as source,
+                self._recorder(self._directory / path, source) as recorder,
+            ):
+                fmt = source.format
+                injected = inject(self._service, options, plan, recorder, fmt, None)
+                if self._reel is not None:
+                    spoken = spoken_in(self._reel.words, self._start.playlist, seconds)
+                    options = replace(options, reference=spoken)
+                take = Take(
+                    options,
+                    source,
+                    self._service,
+                    injected,
+                    recorder,
+                    self._directory / path,
+                    observed=False,
+                )
+                self._takes.add(take)
+                try:
+                    await take.record()
+                finally:
+                    opened = take.began
+                    self._takes.discard(take)
+        except MachineError:
+            raise
+        except ReplayError as failed:
+            error = str(failed)
+        await self._desk.say(Over(path=str(path), at=self.now, opened=opened, error=error))
+        return opened
+
+    def _options(self, visit: Visit, attempt: int) -> RunOptions:
+        start = self._start
+        if start.playlist.counter:
+            source = SourceSpec(COUNTER, duration=visit.end - self.now)
+        else:
+            seconds = visit.end - self.now
+            passes = start.playlist.passes(seconds)
+            source = SourceSpec(
+                str(self._directory / WAV),
+                # What repeats a session can cut within the first pass, or else play whole ones.
+                duration=round(seconds, 3) if passes == 1 else None,
+                loops=passes,
+            )
+        return replace(
+            start.manner.options(source, start.api_key, start.url),
+            seed=seed_of(start.seed, visit.slot, visit.number, attempt),
+        )
+
+    def _plan(self, seed: int, seconds: float) -> Plan:
+        """What is done to a session: the rules for all, and what is drawn for it."""
+        level = self._start.manner.chaos
+        drawn = chaos(level, seed, seconds) if level is not None else Plan()
+        return Plan(self._rules.rules + drawn.rules)
+
+    @asynccontextmanager
+    async def _source(self, seconds: float, options: RunOptions) -> AsyncIterator[Source]:
+        if self._reel is not None:
+            yield self._reel.source(seconds, options.chunk)
+            return
+        async with open_source(options.source, options.shape, options.chunk) as source:
+            yield source
+
+    @asynccontextmanager
+    async def _recorder(self, path: Path, source: Source) -> AsyncIterator[FileRecorder]:
+        """A recorder that is flushed with all others, and whose entries are counted."""
+        known: list[FileRecorder] = []
+
+        def count(entry: j.AnyEntry) -> None:
+            self._count(known[0], entry)
+
+        async with open_recorder(path, source.format, count) as recorder:
+            known.append(recorder)
+            self.recorders.append(recorder)
+            try:
+                yield recorder
+            finally:
+                self.recorders.remove(recorder)
+                self._connected.discard(recorder)
+
+    def _count(self, recorder: FileRecorder, entry: j.AnyEntry) -> None:
+        match entry:
+            case j.Produced():
+                self._late = max(self._late, entry.t - entry.due)
+            case j.Connected():
+                self._connected.add(recorder)
+                self._counts["reconnects"] += entry.connection > 1
+            case j.Lost():
+                self._connected.discard(recorder)
+            case j.FaultFired():
+                self._faults[_kind(entry.text)] += 1
+
+
+def _kind(text: str) -> str:
+    try:
+        return parse_fault(text).kind
+    except FaultSyntaxError:
+        return text
+
+
+async def _job(desk: Desk[Order, Report]) -> None:
+    async for order in desk:
+        assert isinstance(order, Start)
+        try:
+            async with open_service(order.url, order.api_key) as service:
+                await Shift(desk, order, service).work()
+        except MachineError as error:
+            await desk.say(Broken(error=str(error)))
+        except OSError as error:
+            await desk.say(Broken(error=str(cannot_write(Path(order.directory), error))))
+        return
+
+
+if __name__ == "__main__":
+    work(ORDERS, _job)
