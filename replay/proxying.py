@@ -89,7 +89,7 @@ async def proxy(
         async with open_journals(
             options.journal, service.base_url, facts, options.seed, told=told, late=late
         ) as journals:
-            watch = Watch(options.journal / RESOURCES, lambda: journals.reconnects)
+            watch = Watch(options.journal / RESOURCES, lambda: journals.counts)
             for pid in options.watch:
                 watch.add(pid)
             rng = Random(options.seed)  # noqa: S311 - faults to be had again, not kept secret

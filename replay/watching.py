@@ -91,12 +91,13 @@ class Watch:
         watched: the processes, those included that have ended.
     """
 
-    def __init__(self, path: Path, reconnects: Callable[[], int]) -> None:
-        """`path`: of the file that samples are appended to; `reconnects`: how many there were."""
+    def __init__(self, path: Path, counts: Callable[[], tuple[int, int]]) -> None:
+        """`path`: of the file that samples are appended to; `counts`: how many reconnections there
+        were, and sessions that are over."""
         self.history = History()
         self.watched: list[Watched] = []
         self._path = path
-        self._reconnects = reconnects
+        self._counts = counts
         self._origin = trio.current_time()
 
     def add(self, pid: int, who: str = "") -> None:
@@ -136,7 +137,7 @@ class Watch:
 
     def _look(self, present: list[Watched], now: float) -> list[Sample]:
         """Sample them and keep what was seen; for a thread."""
-        samples, reconnects = [], self._reconnects()
+        samples, (reconnects, sessions) = [], self._counts()
         for each in present:
             usage = sample(each.pid)
             if usage is None or usage.began != each.began:
@@ -151,6 +152,7 @@ class Watch:
                     fds=usage.fds,
                     threads=usage.threads,
                     reconnects=reconnects,
+                    sessions=sessions,
                 )
             )
         if samples:

@@ -217,6 +217,43 @@ def test_no_slope_is_taken_across_a_restart() -> None:
     assert sure(found) == []
 
 
+def growing(sessions: int) -> Trend:
+    """The memory of a process that keeps 20 KiB for each of its sessions, of which each came back
+    twice, or not at all."""
+    samples = [
+        Sample(
+            t=t, who="sandbox", pid=1, rss=(64 << 20) + t // 4 * (20 << 10), fds=9, threads=2,
+            reconnects=t // 2, sessions=t // 4 * sessions,
+        )
+        for t in range(0, 1800, 5)
+    ]  # fmt: skip
+    return leaks(History(samples))[0]
+
+
+def test_what_is_kept_of_sessions_is_no_leak() -> None:
+    """Where sessions are many and short, their records grow with the reconnections, and are borne;
+    the same growth with no session over is a leak."""
+    kept = growing(1)
+    assert (kept.state, kept.bound) == ("flat", pytest.approx((3 + 12) << 10, rel=0.01))
+    leak = growing(0)
+    assert (leak.state, leak.bound, leak.slope) == (
+        "grows",
+        3 << 10,
+        pytest.approx(10 << 10, rel=0.01),
+    )
+
+
+def test_tasks_that_were_not_told_now_and_then_are_no_gap() -> None:
+    """A sandbox that is away for a moment tells nothing; its course is drawn on."""
+    samples = process(Random(1), who="sandbox")
+    for each in samples[10:20]:
+        each.tasks = None
+    summary = judge(tally([session(0)]), History(samples), Facts(plan={}, elapsed=1800.0))
+    (course,) = summary.resources
+    assert len(course.tasks) == len(course.t)
+    assert [each.state for each in summary.trends if each.of == "tasks"] == ["flat"]
+
+
 def test_a_soak_fails_for_a_leak_and_names_it() -> None:
     """With the process, what it leaks, how much a reconnection and how sure that is."""
     samples = process(Random(1), a_minute=20, descriptors=1, who="sandbox")
@@ -231,10 +268,10 @@ def test_a_soak_fails_for_a_leak_and_names_it() -> None:
 
 
 def test_a_sandbox_that_tires_is_named() -> None:
-    """Played in virtual time: fifty reconnections, each served 10 ms later than the one before."""
-    tired = played(1, faults=("reset @ 3s every 4s",), seconds=200.0, defects=("tiring=10ms",))
-    summary = judge(tally([tired]), History(), Facts(plan={}, elapsed=200.0))
-    assert summary.reconnects >= 50
+    """Played in virtual time: 45 reconnections, each served 15 ms later than the one before."""
+    tired = played(1, faults=("reset @ 3s every 10s",), seconds=450.0, defects=("tiring=15ms",))
+    summary = judge(tally([tired]), History(), Facts(plan={}, elapsed=450.0))
+    assert summary.reconnects == 45
     assert [each.of for each in sure(summary.drifts)] == ["recover"]
 
 

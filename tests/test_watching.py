@@ -76,7 +76,7 @@ async def test_a_watch_keeps_what_it_sees(
 ) -> None:
     """A line for each process at every look; when one went away is kept, and no more of it."""
     path = tmp_path / "resources.jsonl"
-    watch = Watch(path, lambda: 7)
+    watch = Watch(path, lambda: (7, 3))
     watch.add(os.getpid(), "this")
     watch.add(family.pid)
     await watch.look()
@@ -86,7 +86,7 @@ async def test_a_watch_keeps_what_it_sees(
     kept = [msgspec.json.decode(line, type=Sample) for line in path.read_bytes().splitlines()]
     other = f"pid {family.pid}"
     assert {each.who for each in kept} == {"this", other}
-    assert kept[0].reconnects == 7
+    assert (kept[0].reconnects, kept[0].sessions) == (7, 3)
     assert watch.watched[0].gone is None
     assert [each.t for each in kept if each.who == other] == [0.0]
     assert watch.watched[1].gone == 2.0
@@ -96,7 +96,7 @@ async def test_a_watch_keeps_what_it_sees(
 
 async def test_a_number_that_was_given_away_again_is_another_process(tmp_path: Path) -> None:
     """A process that began later than the one under watch is not the one under watch."""
-    watch = Watch(tmp_path / "resources.jsonl", lambda: 0)
+    watch = Watch(tmp_path / "resources.jsonl", lambda: (0, 0))
     watch.watched.append(Watched("old", os.getpid(), began=1.0))
     await watch.look()
     assert watch.watched[0].gone is not None
@@ -106,8 +106,8 @@ async def test_a_number_that_was_given_away_again_is_another_process(tmp_path: P
 async def test_what_cannot_be_watched_is_said(tmp_path: Path) -> None:
     """A process that is not there, and a place that cannot be written to."""
     with pytest.raises(UsageError, match="there is no process 4194305 to watch"):
-        Watch(tmp_path / "x", lambda: 0).add(1 << 22 | 1)
-    watch = Watch(tmp_path / "no" / "x", lambda: 0)
+        Watch(tmp_path / "x", lambda: (0, 0)).add(1 << 22 | 1)
+    watch = Watch(tmp_path / "no" / "x", lambda: (0, 0))
     watch.add(os.getpid())
     with pytest.raises(MachineError, match="cannot write"):
         await watch.run()

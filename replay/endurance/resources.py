@@ -14,7 +14,7 @@ from replay.statistics import Floats
 MEASURES = ("rss", "fds", "threads", "tasks")
 
 _UNKNOWN = float("nan")
-_COLUMNS = ("t", "reconnects", *MEASURES)
+_COLUMNS = ("t", "reconnects", "sessions", *MEASURES)
 
 
 class Sample(Struct, kw_only=True, omit_defaults=True):
@@ -23,8 +23,8 @@ class Sample(Struct, kw_only=True, omit_defaults=True):
     t: the soak's clock, in seconds. who: "worker 1", "sandbox", "supervisor", "pid 4711".
     generation: from 0; a process that was started again begins a new one, and no slope is taken
     across. rss: bytes, of the process and its children where `who` has some. tasks: None for
-    processes that nobody can look into. reconnects: so far, in what this process serves: a
-    worker's own sessions; for the sandbox and for others all.
+    processes that nobody can look into. reconnects, sessions: so far, in what this process serves:
+    a worker's own; for the sandbox and for others all. Sessions count once they are over.
     """
 
     t: float
@@ -36,6 +36,7 @@ class Sample(Struct, kw_only=True, omit_defaults=True):
     threads: int
     tasks: int | None = None
     reconnects: int = 0
+    sessions: int = 0
 
 
 class Track:

@@ -8,7 +8,7 @@ import numpy as np
 
 from replay.endurance.folding import joined
 from replay.endurance.outcome import Window
-from replay.endurance.resources import History
+from replay.endurance.resources import MEASURES, History
 from replay.endurance.rows import Rows, Stretch
 from replay.endurance.summary import (
     Course,
@@ -24,6 +24,7 @@ from replay.endurance.summary import (
 )
 from replay.endurance.tally import STEPS, Recoveries, Tally, name, slowest
 from replay.judge import herd
+from replay.statistics import Floats
 
 #: Windows and points of a course beyond which they are thinned.
 _WINDOWS, _POINTS = 2000, 300
@@ -164,16 +165,19 @@ def courses(history: History) -> list[Course]:
         t = track.column("t")
         size = min(len(t), _POINTS)
         at = np.unique(np.linspace(0, len(t) - 1, size).round().astype(int))
-        whole = {
-            each: track.column(each)[at]
-            for each in ("rss", "fds", "threads", "tasks", "reconnects")
-        }
         plain = {
-            each: [] if np.isnan(column).any() else column.astype(int).tolist()
-            for each, column in whole.items()
+            each: _filled(t, track.column(each))[at].astype(int).tolist()
+            for each in (*MEASURES, "reconnects")
+            if not np.isnan(track.column(each)).all()
         }
         found.append(Course(who=who, generation=generation, t=np.round(t[at], 3).tolist(), **plain))
     return found
+
+
+def _filled(t: Floats, column: Floats) -> Floats:
+    """What was not told now and then is drawn between what was."""
+    known = ~np.isnan(column)
+    return np.interp(t, t[known], column[known])
 
 
 def findings(tally: Tally) -> list[Found]:

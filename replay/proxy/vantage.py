@@ -46,7 +46,6 @@ class Journals:
         told: is called with each directory once it is whole, one after another.
         late: is called with a directory if something comes of its session after that.
         directories: one for each session, in their order.
-        reconnects: how often clients came back to their sessions.
     """
 
     base: Path
@@ -64,8 +63,10 @@ class Journals:
     _over: int = 0
 
     @property
-    def reconnects(self) -> int:
-        return self._over + sum(witness.reconnects for witness in self._going_on)
+    def counts(self) -> tuple[int, int]:
+        """How often clients came back to their sessions, and how many sessions are over."""
+        reconnects = self._over + sum(witness.reconnects for witness in self._going_on)
+        return reconnects, len(self.directories) - len(self._going_on)
 
     def witness(self) -> SessionJournal:
         return SessionJournal(self._be_late)

@@ -39,6 +39,7 @@ class Processes:
         *,
         tasks: int | None = None,
         reconnects: int,
+        sessions: int,
     ) -> Sample | None:
         """Look at a process; None when it is gone. Our own children have samples of their own."""
         usage = sample(pid, children=pid != os.getpid())
@@ -54,6 +55,7 @@ class Processes:
             threads=usage.threads,
             tasks=tasks,
             reconnects=reconnects,
+            sessions=sessions,
         )
         self.latest[who] = taken
         self.history.add(taken)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from replay.endurance.outcome import Outcome, Place, Window
 from replay.endurance.resources import Sample
 from replay.endurance.summary import Death
 from replay.endurance.tally import Tally
+from replay.errors import ServiceError, TransportError
 from replay.faults import Fault, parse_plan
 from replay.sandbox.process import SandboxProcess
 from replay.soak.crew import Crew, Finished, Hand
@@ -38,6 +40,7 @@ SAMPLE_SECONDS = 5.0
 CHECKPOINT_SECONDS = 2.0
 REVIEW_SECONDS = 60.0
 SHOW_SECONDS = 1.0
+_ASK_SECONDS = 1.0
 #: Sessions that wait to be judged, at the most; there are never more than play.
 _WAITING = 100_000
 
@@ -187,7 +190,7 @@ class Soak:
                 render = self._watcher.metrics
                 self.metrics_url = await helpers.start(serve_metrics, *self._metrics, render)
             helpers.start_soon(self._keep_time)
-            helpers.start_soon(self._sample, self.crew)
+            helpers.start_soon(self._sample, self.crew, service)
             helpers.start_soon(self._show)
             helpers.start_soon(self._review)
             if sandbox is not None:
@@ -348,22 +351,33 @@ class Soak:
             self._watcher.refresh(self)
             await trio.sleep(SHOW_SECONDS)
 
-    async def _sample(self, crew: Crew) -> None:
+    async def _sample(self, crew: Crew, service: HttpService) -> None:
         own = self.processes.first_generation(SUPERVISOR)
         while True:
             await trio.sleep(SAMPLE_SECONDS)
-            total = crew.reconnects
-            take = partial(self.processes.take, self.now)
+            theirs = None if self._host is None else await _tasks_of(service)
+            total, over = crew.reconnects, len(self._done)
+            take = partial(self.processes.take, self.now, sessions=over)
             tasks = trio.lowlevel.current_statistics().tasks_living
             taken = [take(SUPERVISOR, os.getpid(), own, tasks=tasks, reconnects=total)]
             for hand in crew.hands:
                 if hand.pid is not None and hand.pulse is not None:
                     tasks, mine = hand.pulse.tasks, hand.pulse.reconnects
                     who = f"worker {hand.number}"
-                    taken.append(take(who, hand.pid, hand.generation, tasks=tasks, reconnects=mine))
+                    where = (who, hand.pid, hand.generation)
+                    part = round(over / len(crew.hands))
+                    taken.append(take(*where, tasks=tasks, reconnects=mine, sessions=part))
             if self._host is not None and self._host.pid is not None:
-                taken.append(take(SANDBOX, self._host.pid, self._host.generation, reconnects=total))
+                where = (SANDBOX, self._host.pid, self._host.generation)
+                taken.append(take(*where, tasks=theirs, reconnects=total))
             taken += [take(name_of(pid), pid, 0, reconnects=total) for pid in self._watched]
             for each in taken:
                 if each is not None:
                     self.store.add(SAMPLES, each)
+
+
+async def _tasks_of(service: HttpService) -> int | None:
+    """How many tasks a sandbox of our own has; None while it is away."""
+    with trio.move_on_after(_ASK_SECONDS), suppress(TransportError, ServiceError):
+        return await service.tasks()
+    return None

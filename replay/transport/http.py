@@ -18,8 +18,10 @@ from replay.transport.retry_after import retry_after
 from replay.transport.websocket import UNTRUSTED, WebSocketWire, dial, reason_of
 from replay.wire.http import (
     API_KEY_HEADER,
+    HEALTH_PATH,
     LIVE_PATH,
     ErrorBody,
+    Health,
     InitAnswer,
     Job,
     JobList,
@@ -67,6 +69,11 @@ class HttpService:
         """One page of the jobs, newest first; `params` are the route's own (protocol 8.2)."""
         answer = await self._request("GET", LIVE_PATH, params=dict(params))
         return _decode(answer.content, JobList, "GET " + LIVE_PATH)
+
+    async def tasks(self) -> int | None:
+        """How many tasks there are in it, of a sandbox; None of what does not tell."""
+        answer = await self._request("GET", HEALTH_PATH, params={"tasks": ""})
+        return _decode(answer.content, Health, "GET " + HEALTH_PATH).tasks
 
     async def delete(self, job_id: str) -> None:
         """Delete a job and its recording.

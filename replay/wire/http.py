@@ -71,6 +71,12 @@ class JobResult(FinalResult, kw_only=True):
     messages: list[str] | UnsetType = UNSET
 
 
+class Health(Struct, kw_only=True):
+    """What `GET /health?tasks` tells of a sandbox; of others no tasks."""
+
+    tasks: int | None = None
+
+
 class Job(Struct, kw_only=True):
     """A session as `GET /v2/live/{id}` tells it. `status`: queued, processing, done or error."""
 
