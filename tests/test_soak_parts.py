@@ -302,13 +302,13 @@ def test_processes_begin_a_generation_with_each_run() -> None:
     assert processes.first_generation("worker 1") == 4
     assert processes.first_generation("sandbox") == 1
     assert processes.first_generation("worker 2") == 0
-    taken = processes.take(2.0, "supervisor", os.getpid(), 0, tasks=3, reconnects=5)
+    taken = processes.take(2.0, "supervisor", os.getpid(), 0, tasks=3, reconnects=5, sessions=2)
     assert taken is not None
     assert taken.rss > 1 << 20
     assert processes.latest == {"supervisor": taken}
     assert len(processes.history.tracks) == 3
     gone = 2**22 + 1
-    assert processes.take(2.0, "pid", gone, 0, reconnects=0) is None
+    assert processes.take(2.0, "pid", gone, 0, reconnects=0, sessions=0) is None
     assert missing([os.getpid(), gone]) == [gone]
 
 
