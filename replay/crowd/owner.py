@@ -20,8 +20,9 @@ from replay.tasks import open_flat_nursery
 from replay.wire.closing import Close, on_status
 from replay.workers import Worker, open_worker
 
-#: Sessions that each worker opens, and ends, a second; what that takes does not count.
+#: Sessions that each worker opens a second, and that it ends; what that takes does not count.
 _RATE = 25.0
+_LEAVING_RATE = 60.0
 #: Beyond its plan, what may pass until all sessions of a step are open.
 _OPENING_SECONDS = 30.0
 #: The first seconds of a step do not count.
@@ -124,9 +125,8 @@ class Crowd:
 
     async def clear(self) -> None:
         """End all sessions."""
-        gap = len(self._workers) / self._rate
         for worker in self._workers:
-            await worker.ask(talk.Clear(gap=gap))
+            await worker.ask(talk.Clear(gap=1 / _LEAVING_RATE))
         await self._answers(talk.Cleared)
         self.sessions = 0
         self._step = _Step()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from msgspec import UNSET
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
@@ -13,7 +14,7 @@ from rich.text import Text
 from replay.capacity.judge import Step
 from replay.capacity.records import Asked
 from replay.capacity.result import Capacity
-from replay.report.numbers import cell, figure_line, fine, number
+from replay.report.numbers import cell, figure_line, number
 from replay.report.text import VERDICT_STYLES
 
 _STYLES = {
@@ -90,9 +91,9 @@ def _step(step: Step) -> Text:
         unit = "" if checked.statistic in ("n", "censored") else " ms"
         line.append(f"  {checked.figure}.{checked.statistic} {value}{unit}")
     if step.lateness.n:
-        name = "p99" if step.lateness.p99 is not None else "max"
-        late = fine(getattr(step.lateness, name))
-        line.append(f"  own lateness {name} {late} ms", style="dim")
+        needed = step.lateness.needed
+        name = "p99" if needed is UNSET or "p99" not in needed else "max"
+        line.append(f"  own lateness {name} {cell(step.lateness, name)} ms", style="dim")
         line.append(f"  client {step.cpu:.0%} CPU", style="dim")
     if step.target_cpu is not None:
         line.append(f"  target {step.target_cpu:.0%}", style="dim")

@@ -164,11 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     print(
         f"load {os.getloadavg()[0]:.1f} at the start; own nice {os.nice(0)}, "
-<<<<<<< HEAD
-        f"server's {options.server_nice} more"
-=======
         f"the server's {options.server_nice} more"
->>>>>>> capacity
     )
     with open_bench(options.server_nice) as bench:
         kinds = [bench.cores, 1]
