@@ -58,6 +58,11 @@ bench-overhead: $(READY)  ## What our client costs, beside the published Python 
 bench-soak-page: $(READY)  ## What it takes to show twelve hours of a soak
 	$(BIN)/python tests/bench/soak_page.py
 
+soak-smoke: $(READY)  ## Two minutes of a soak: twenty sessions that are cut off again and again
+	$(BIN)/replay soak $(DEMO) --for 2m --sessions 20 --session-length 40s --seed 1 --out runs/soak-smoke-$$(date +%s) \
+		--fault 'reset @ poisson 4/min' --fault 'hold(both, 2s) @ poisson 1/min' --fault 'restart(2s) @ 1m' \
+		--assert 'lost_bytes == 0'
+
 bench-capacity: $(READY)  ## Four hundred recorded sessions of our client on two cores
 	$(BIN)/python tests/bench/capacity.py
 

@@ -29,6 +29,8 @@ _BATCH = 1 << 10
 _BATCH_MAX = 1 << 20
 #: Agreement beyond this is not measured when places are compared.
 _FAR = 1 << 18
+#: Bytes to each side within which a place is sought first.
+_NEAR = 1 << 20
 #: Places compared at most, and how many neighbours on each side a block may offer.
 _TRIES = 64
 _NEIGHBOURS = 3
@@ -64,8 +66,10 @@ def runs(sent: Bytes, recorded: Bytes) -> list[Run]:
             break
         place = _by_tail(sent, recorded, j, tail)
         if place is None:
-            index = index or _Index(sent)
-            place = _resume(index, sent, recorded, i, j)
+            place = _nearby(sent, recorded, i, j)
+        if place is None:
+            index = index or _Index(sent, 0, len(sent))
+            place = _resume(index, sent, recorded, i, j, len(recorded))
         if place is None:
             break
         i, j = place
@@ -81,14 +85,26 @@ def _by_tail(sent: Bytes, recorded: Bytes, j: int, tail: int) -> tuple[int, int]
     return (len(sent) - left, j) if left <= tail else None
 
 
-class _Index:
-    """Where in the sent audio each block stands: those that tell something, and steady ones."""
+def _nearby(sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
+    """Where to go on if both soon agree again, for as long as places are compared: no place further
+    away could be better. It spares most recordings the index of all that was sent."""
+    begin = max(0, i - _NEAR) // BLOCK * BLOCK
+    index = _Index(sent, begin, min(i + _NEAR, len(sent)))
+    place = _resume(index, sent, recorded, i, j, min(j + _NEAR // 2, len(recorded)))
+    if place is None or _agree(sent, place[0], recorded, place[1], limit=_FAR) < _FAR:
+        return None
+    return place
 
-    def __init__(self, sent: Bytes) -> None:
-        count = len(sent) // BLOCK
-        hashes = _hash(sent[: count * BLOCK].reshape(count, BLOCK))
+
+class _Index:
+    """Where in the sent audio, from `begin` (a multiple of `BLOCK`) to `end`, each block stands:
+    those that tell something, and steady ones."""
+
+    def __init__(self, sent: Bytes, begin: int, end: int) -> None:
+        count = (end - begin) // BLOCK
+        hashes = _hash(sent[begin : begin + count * BLOCK].reshape(count, BLOCK))
         order = np.argsort(hashes, kind="stable")
-        hashes, offsets = hashes[order], order.astype(np.int64) * BLOCK
+        hashes, offsets = hashes[order], order.astype(np.int64) * BLOCK + begin
         steady = _steady(hashes, offsets)
         self.telling = _Places(hashes[~steady], offsets[~steady])
         self.steady = _Places(hashes[steady], offsets[steady])
@@ -127,11 +143,13 @@ class _Places:
                 yield start + k, offset
 
 
-def _resume(index: _Index, sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
-    """Where both agree again at or after `j`: the place in each, or None to the end."""
+def _resume(
+    index: _Index, sent: Bytes, recorded: Bytes, i: int, j: int, until: int
+) -> tuple[int, int] | None:
+    """Where both agree again from `j` to `until`: the place in each, or None."""
     start, batch = j, _BATCH
-    while start + BLOCK <= len(recorded):
-        end = min(start + batch, len(recorded))
+    while start + BLOCK <= until:
+        end = min(start + batch, until)
         ranks = []
         tried: set[int] = set()
         for at, offset in index.telling.of(recorded, start, end, i - j):

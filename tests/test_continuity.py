@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import Builder, Cut
 
+from replay import bytediff
 from replay.continuity import Comparison, Finding, compare
 from replay.judge import Case, judge, window_bytes
 
@@ -171,3 +175,24 @@ def test_losses_and_strangers_are_failures() -> None:
         f.invariant + f.severity for f in findings(Case(timeline, compare(NOISE, recorded, 2)))
     }
     assert found == {"A1error", "A4error", "A5error"}
+
+
+def test_many_repeats_take_no_index_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audio that is sent again after each of many reconnections is found near where it was sent:
+    three hours of it are compared in the memory of a few seconds."""
+    spans = []
+    made = bytediff._Index.__init__
+
+    def counted(index: Any, sent: Any, begin: int, end: int) -> None:
+        spans.append(end - begin)
+        made(index, sent, begin, end)
+
+    monkeypatch.setattr(bytediff._Index, "__init__", counted)
+    sent = np.random.default_rng(2).integers(0, 255, 12 << 20, np.uint8).tobytes()
+    cuts = [3 << 20, 5 << 20, 8 << 20, 10 << 20]
+    pieces = [sent[max(0, a - 3200 * (a > 0)) : b] for a, b in pairwise([0, *cuts, len(sent)])]
+    found = compare(sent, b"".join(pieces), 2)
+    assert (found.lost_bytes, found.repeated_bytes, found.garbage_bytes) == (0, 12800, 0)
+    assert [each.offset for each in found.ranges] == [cut - 3200 for cut in cuts]
+    assert spans
+    assert max(spans) <= 2 << 20

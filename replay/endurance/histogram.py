@@ -60,6 +60,7 @@ class Histogram:
         self._high: int | None = None
         self._total = 0
         self.overflow = 0
+        self._asked: dict[float, tuple[float, bool]] = {}  # quantiles, until something comes
 
     @classmethod
     def of(cls, series: Series, digits: int = 3) -> Histogram:
@@ -96,6 +97,7 @@ class Histogram:
         self, values: Sequence[float] | Floats, censored: Sequence[float] | Floats = ()
     ) -> None:
         """Count values and lower bounds, in ms; NaN stands for "does not apply"."""
+        self._asked.clear()
         known, bounds = _microseconds(values), _microseconds(censored)
         if len(known):
             self._low = _least(self._low, int(known.min()))
@@ -116,6 +118,7 @@ class Histogram:
         """
         if other.digits != self.digits:
             raise ValueError(f"histograms of {self.digits} and {other.digits} digits do not add up")
+        self._asked.clear()
         self._values.put(*other._values.all)
         self._bounds.put(*other._bounds.all)
         self._bound = _least(self._bound, other._bound)
@@ -216,6 +219,11 @@ class Histogram:
 
     def _quantile(self, q: float) -> tuple[float, bool]:
         """A quantile, and whether it is only a lower bound; (0, True) where there is nothing."""
+        if q not in self._asked:
+            self._asked[q] = self._found(q)
+        return self._asked[q]
+
+    def _found(self, q: float) -> tuple[float, bool]:
         n = self.n
         if n == 0:
             return 0.0, True

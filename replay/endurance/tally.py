@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from replay.continuity import Finding
-from replay.endurance.histogram import Encoded, Histogram, merged
+from replay.endurance.histogram import Encoded, Histogram
 from replay.endurance.outcome import Outcome, Place, Recovered, Window
 from replay.endurance.rows import Rows
 from replay.judge.herd import Return
@@ -44,16 +44,18 @@ class Recoveries:
     at: array[float] = field(default_factory=lambda: array("d"))
     took: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, each: Recovered, *, cut: bool) -> None:
-        self.outages += 1
-        self.unrecovered += each.down is None and not cut
-        self.resent += each.resent
+    def add(self, several: Sequence[Recovered], *, cut: bool) -> None:
+        """Those of one session."""
+        self.outages += len(several)
         for name in STEPS:
-            if (value := getattr(each, name)) is not None:
-                self.steps[name].add([value])
-        if each.recover is not None:
-            self.at.append(each.at)
-            self.took.append(each.recover)
+            took = [getattr(each, name) for each in several]
+            self.steps[name].add([each for each in took if each is not None])
+        for each in several:
+            self.unrecovered += each.down is None and not cut
+            self.resent += each.resent
+            if each.recover is not None:
+                self.at.append(each.at)
+                self.took.append(each.recover)
 
     def merge(self, other: Recoveries) -> None:
         self.outages += other.outages
@@ -135,8 +137,9 @@ class Tally:
         _add_all(self.latency, outcome.latency)
         _add_all(self.undisturbed, outcome.undisturbed if outcome.outages else outcome.latency)
         self.lateness.merge(Histogram.decoded(outcome.lateness))
-        for each in outcome.outages:
-            self.recoveries[each.kind].add(each, cut=place.cut)
+        for kind in {each.kind for each in outcome.outages}:
+            mine = [each for each in outcome.outages if each.kind == kind]
+            self.recoveries[kind].add(mine, cut=place.cut)
         self._findings(outcome)
         self.rows.add(outcome)
         self.windows += outcome.windows
@@ -254,7 +257,7 @@ def _slim(outcome: Outcome) -> Outcome:
 
 def _add_all(into: dict[str, Histogram], several: dict[str, Encoded]) -> None:
     for figure, each in several.items():
-        into[figure].merge(merged([each]))
+        into[figure].merge(Histogram.decoded(each))
 
 
 def _merge_all(into: dict[str, Histogram], several: dict[str, Histogram]) -> None:

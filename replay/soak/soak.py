@@ -203,6 +203,7 @@ class Soak:
                     await self.crew.work()
             store.checkpoint(asked.rota.seconds if self._stopped is None else self.elapsed)
             helpers.cancel_scope.cancel()
+        self._watcher.refresh(self)
 
     def _hands(self) -> list[Hand]:
         slots = self.store.asked.rota.slots

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
 from collections import Counter
@@ -31,6 +32,8 @@ PULSE_SECONDS = 2.0
 #: A session that could not be opened is tried again, after so long at first and at the most.
 _AGAIN, _AGAIN_AT_MOST = 1.0, 30.0
 _STOP_SECONDS = 0.2
+#: To collect garbage holds the event loop for some milliseconds: not more often than this.
+_TIDY_SECONDS = 15.0
 
 
 def seed_of(seed: int, slot: int, number: int, attempt: int) -> int:
@@ -55,6 +58,7 @@ class Shift:
         self._connected: set[FileRecorder] = set()
         self._faults: Counter[str] = Counter()
         self._late = 0
+        self._tidied = 0.0
         playlist = start.playlist
         shape = start.manner.options(SourceSpec(COUNTER), None, start.url).shape
         self._reel = (
@@ -126,11 +130,21 @@ class Shift:
                 await self._finishing.wait()
             again = _AGAIN
             while not self._finishing.is_set() and visit.end - self.now >= LEAST_SECONDS:
-                if await self._visit(visit):
+                opened = await self._visit(visit)
+                self._tidy()
+                if opened:
                     break
                 with trio.move_on_after(again):
                     await self._finishing.wait()
                 again = min(2 * again, _AGAIN_AT_MOST)
+
+    def _tidy(self) -> None:
+        """What a session leaves behind hangs together in circles, with megabytes in them. By its
+        own rules the collector would come for that after a hundred sessions or so."""
+        now = time.monotonic()
+        if now >= self._tidied + _TIDY_SECONDS:
+            gc.collect()
+            self._tidied = now
 
     async def _visit(self, visit: Visit) -> bool:
         """Play one session; whether it could be opened."""

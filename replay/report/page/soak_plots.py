@@ -21,6 +21,24 @@ _LEAST = 0.8
 _MIB = 1 << 20
 #: Processes beyond these have a colour again that one before has.
 COLOURS = 8
+#: What is drawn of a latency, each with its classes and its column; undisturbed lies on top.
+_OF_LATENCY = (
+    ("p95, all", "top", "{}_p95"),
+    ("p50, all", "middle-all", "{}_p50"),
+    ("p95, undisturbed", "clear-top", "clear_{}_p95"),
+    ("p50, undisturbed", "clear", "clear_{}_p50"),
+)
+_LATENCIES = (
+    *(
+        (name, title, tuple((*how, column.format(name)) for *how, column in _OF_LATENCY))
+        for name, title in (("word_final", "word final"), ("ack", "acknowledgement"))
+    ),
+    (
+        "recover",
+        "recovery",
+        (("longest", "top", "recover_max"), ("p50", "middle-all", "recover_p50")),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +70,7 @@ def across(summary: SoakSummary) -> Axis:
 def latencies(summary: SoakSummary) -> list[Plot]:
     """Latency and recovery over time."""
     found = []
-    for name, title, columns in (
-        (
-            "word_final",
-            "word final",
-            (
-                ("p95, all", "top", "word_final_p95"),
-                ("p50, all", "middle-all", "word_final_p50"),
-                ("p95, undisturbed", "clear-top", "clear_word_final_p95"),
-                ("p50, undisturbed", "clear", "clear_word_final_p50"),
-            ),
-        ),
-        (
-            "ack",
-            "acknowledgement",
-            (
-                ("p95, all", "top", "ack_p95"),
-                ("p50, all", "middle-all", "ack_p50"),
-                ("p95, undisturbed", "clear-top", "clear_ack_p95"),
-                ("p50, undisturbed", "clear", "clear_ack_p50"),
-            ),
-        ),
-        (
-            "recover",
-            "recovery",
-            (("longest", "top", "recover_max"), ("p50", "middle-all", "recover_p50")),
-        ),
-    ):
+    for name, title, columns in _LATENCIES:
         lines = [
             Line(label, style, charts.strands(summary, column)) for label, style, column in columns
         ]
