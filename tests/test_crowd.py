@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,11 +21,11 @@ from replay.capacity import records, result
 from replay.capacity.records import Failure, Measured
 from replay.crowd import ramp, talk
 from replay.crowd.member import Member, Part
-from replay.crowd.owner import Hold
+from replay.crowd.owner import Hold, open_crowd
 from replay.crowd.tape import Tapes, Window
 from replay.crowd.worker import AnyDesk, Share
 from replay.endurance.histogram import merged
-from replay.errors import ConnectFailed, Refused, UsageError
+from replay.errors import ConnectFailed, MachineError, Refused, UsageError
 from replay.target import Target
 from replay.transport import Wire
 from replay.wire.config import format_fields
@@ -321,3 +323,39 @@ def test_cores_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {4}, raising=False)
     cores, processes = ramp.share_cores(Target(), processes=None)
     assert (cores.client, cores.target, cores.shared, processes) == ([4], [4], True, 1)
+
+
+# ------------------------------------------------------------------ real processes
+
+
+def prepare() -> talk.Prepare:
+    """For a target that is not there."""
+    return talk.Prepare(
+        url="http://127.0.0.1:9",
+        key=None,
+        region=None,
+        config=format_fields(FORMAT),
+        chunk_ns=CHUNK_NS,
+        audio="",
+        cores=[],
+    )
+
+
+async def test_a_worker_that_dies_ends_it(tmp_path: Path) -> None:
+    """What it had would be missing from every figure: one line says where to look."""
+
+    async def lose() -> None:
+        async with open_crowd([prepare()] * 2, tmp_path / "log") as crowd:
+            os.kill(crowd.pids[1], signal.SIGKILL)
+            await trio.sleep_forever()
+
+    with pytest.raises(MachineError, match=r"a worker process is gone; .*log may say why"):
+        await lose()
+
+
+async def test_a_target_that_was_never_there(tmp_path: Path) -> None:
+    """No step is judged by it."""
+    async with open_crowd([prepare()], tmp_path / "log") as crowd:
+        with pytest.raises(ConnectFailed, match="cannot connect"):
+            await crowd.measure(3, Hold(1.0))
+    assert (tmp_path / "log").read_text() == ""

@@ -65,11 +65,13 @@ class Crowd:
 
     Attributes:
         sessions: how many there are.
+        pids: of the workers.
         over: the workers were told to go.
     """
 
     def __init__(self, workers: Sequence[AnyWorker], log: Path) -> None:
         self.sessions = 0
+        self.pids = [each.pid for each in workers]
         self.over = False
         self._workers = workers
         self._log = log
