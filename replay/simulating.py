@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 import trio
@@ -18,12 +19,10 @@ from replay.simulation.asked import Asked
 from replay.simulation.verdict import SeedResult
 from replay.simulation.worker import Job, Report
 from replay.tasks import open_flat_nursery
-from replay.workers import Worker, open_worker
+from replay.workers import open_worker
 
 SCHEMA = 1
 _WORKER = "replay.simulation.worker"
-#: A word of a world comes at least so often; a worker that is silent for longer is not waited for
-#: any more when the user has had enough.
 _LOG = "workers.log"
 _NO_LOG = Path(os.devnull)
 
@@ -127,37 +126,37 @@ async def simulate_seeds(
     log = _NO_LOG if out is None else out / _LOG
     tell(progress, None)
 
+    keep = None if out is None else str(out / "sessions")
+
     async def serve() -> None:
         async with open_worker(_WORKER, Report, log, Job) as worker:
-            for seed in left:
-                await _one(worker, asked, seed, out, progress, tell)
+            for_now = next(left, None)
+            if for_now is not None:
+                await worker.ask(Job(asked=asked, seed=for_now, keep=keep))
+            async with aclosing(cast("AsyncGenerator[Report, None]", aiter(worker))) as reports:
+                while for_now is not None:
+                    report = await anext(reports, None)
+                    if report is None:
+                        code = await worker.wait()
+                        raise MachineError(f"what simulated seed {for_now} died with code {code}")
+                    _take(report, progress, tell)
+                    if report.done and (for_now := next(left, None)) is not None:
+                        await worker.ask(Job(asked=asked, seed=for_now, keep=keep))
 
     async with open_flat_nursery() as nursery:
         for _ in range(workers):
             nursery.start_soon(serve)
 
 
-async def _one(
-    worker: Worker[Job, Report],
-    asked: Asked,
-    seed: int,
-    out: Path | None,
-    progress: Progress,
-    tell: Callable[[Progress, SeedResult | None], None],
+def _take(
+    report: Report, progress: Progress, tell: Callable[[Progress, SeedResult | None], None]
 ) -> None:
-    keep = None if out is None else str(out / "sessions")
-    await worker.ask(Job(asked=asked, seed=seed, keep=keep))
-    async for report in worker:
-        if report.error:
-            raise UsageError(report.error)
-        progress.results[seed] = report.result
-        if report.done:
-            progress.finished.append(seed)
-            tell(progress, report.result)
-            return
-        tell(progress, None)
-    code = await worker.wait()
-    raise MachineError(f"the process that simulated seed {seed} died with exit code {code}")
+    if report.error:
+        raise UsageError(report.error)
+    progress.results[report.result.seed] = report.result
+    if report.done:
+        progress.finished.append(report.result.seed)
+    tell(progress, report.result if report.done else None)
 
 
 def summed(asked: Asked, progress: Progress, elapsed: float, *, cut: bool) -> Simulated:

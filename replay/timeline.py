@@ -289,9 +289,11 @@ def _first_sends(frames: Frames) -> tuple[Ints, Ints]:
 
 def _shifts(acks: Acks) -> tuple[Ints, Ints]:
     """From which byte of the service's count on it is ahead of ours, and by how much."""
-    ahead = acks.end - acks.upto
+    # One that comes again, or late, tells an old count beside a new one.
+    new = acks.end >= np.maximum.accumulate(acks.end)
+    ahead, begin = (acks.end - acks.upto)[new], acks.start[new]
     changed = np.flatnonzero(np.diff(ahead, prepend=0))
-    starts = np.maximum.accumulate(acks.start[changed]) if len(changed) else acks.start[:0]
+    starts = np.maximum.accumulate(begin[changed]) if len(changed) else begin[:0]
     return np.concatenate(([-1], starts)), np.concatenate(([0], ahead[changed]))
 
 

@@ -31,7 +31,7 @@ T = TypeVar("T")
 def run(main: Callable[..., Awaitable[T]], *args: Any, clock: VirtualClock, seed: int) -> T:
     """What `trio.run` does, on this clock; the same program takes its turns in the same order."""
 
-    with _settled_order(seed):
+    with settled_order(seed):
         runner = scheduler.setup_runner(clock, (), False, True)
         runner.instruments = cast(Any, {})  # there are none, and a dictionary says so sooner
         before, sniffed.name = sniffed.name, "trio"
@@ -57,7 +57,8 @@ def _drive(runner: Any, loop: Any) -> None:
 
 
 @contextmanager
-def _settled_order(seed: int) -> Iterator[None]:
+def settled_order(seed: int) -> Iterator[None]:
+    """Within the block, a `trio.run` of the same program takes its turns in the same order."""
     before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING
     drawn = scheduler._r.getstate()
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]

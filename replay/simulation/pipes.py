@@ -6,6 +6,7 @@ woken by the clock when the first of them is due.
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -160,6 +161,7 @@ class PipeStream(trio.abc.HalfCloseableStream):
         self._outgoing = outgoing
         self._deaf = deaf
         self._closed = False
+        self._sending = False
 
     def send_nowait(self, data: bytes) -> None:
         """Send without a checkpoint: there is always room.
@@ -178,20 +180,28 @@ class PipeStream(trio.abc.HalfCloseableStream):
             self._outgoing.put(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
+        if self._sending:
+            raise trio.BusyResourceError("another task sends on this stream")
+        self._sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+        finally:
+            self._sending = False
         self.send_nowait(bytes(data))
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.send_all(b"")
 
     async def send_eof(self) -> None:
+        if self._sending:
+            raise trio.BusyResourceError("another task sends on this stream")
         await trio.lowlevel.checkpoint()
         if self._closed:
             raise trio.ClosedResourceError("this end is closed")
         self._outgoing.end()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if max_bytes is not None and max_bytes < 1:
+        if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         return await self._incoming.get(max_bytes)
 

@@ -56,8 +56,12 @@ class SimulatedWire:
             self._put(frame(BINARY, data, masked=True))
 
     async def receive(self) -> tuple[float, str | bytes]:
+        waited = False
         while True:
             found = next(self._found, None)
+            if found is not None and not waited:
+                await trio.lowlevel.checkpoint()
+            waited = True
             if found is None:
                 await self._read()
             elif isinstance(found, str | bytes):
@@ -86,16 +90,16 @@ class SimulatedWire:
     def _put(self, data: bytes) -> None:
         try:
             self._stream.send_nowait(data)
-        except _GONE as error:
-            raise self._is_lost(ABNORMAL, str(error)) from None
+        except _GONE:
+            raise self._is_lost(ABNORMAL, "") from None
 
     async def _read(self) -> None:
         if self._lost is not None:
             raise self._lost
         try:
             data = await self._stream.receive_some(_READ)
-        except _GONE as error:
-            raise self._is_lost(ABNORMAL, str(error)) from None
+        except _GONE:
+            raise self._is_lost(ABNORMAL, "") from None
         if not data:
             raise self._is_lost(ABNORMAL, "")
         self._read_at = trio.current_time()
