@@ -134,6 +134,25 @@ def trend(low: float | None, high: float | None, who: str = "worker 1", of: str 
             "unknown",
             "pid 7: 9 points are too few",
         ),
+        # One long life of a process tells enough, but every process has to have one.
+        (
+            "rss.slope < 1KiB/reconnect",
+            [trend(0, 1000, "sandbox"), trend(0, 9000, "sandbox (started again, 1)")],
+            "pass",
+            "sandbox: 99 %",
+        ),
+        (
+            "rss.slope < 1KiB/reconnect",
+            [trend(0, 1000, "sandbox"), trend(2000, 9000, "sandbox (started again, 1)")],
+            "fail",
+            "sandbox (started again, 1)",
+        ),
+        (
+            "rss.slope < 1KiB/reconnect",
+            [trend(0, 1000, "sandbox"), trend(0, 9000, "worker 1")],
+            "unknown",
+            "worker 1",
+        ),
         # Of times, the one over everything is held, not that of each kind of fault.
         (
             "recover.slope < 1s/h",

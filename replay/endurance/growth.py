@@ -40,6 +40,8 @@ _KEPT = 24 << 10
 _SHARE = 0.1
 FLOORS_MS = {"ack": 5.0, "word_final": 30.0, "recover": 100.0}
 
+#: Between the name of a process that was started again and how often it was.
+AGAIN = " (started again, "
 RSS_UNIT, COUNT_UNIT, TIME_UNIT = "bytes/reconnect", "1/reconnect", "ms/h"
 
 
@@ -51,7 +53,7 @@ def leaks(history: History, settled: float = 0.0) -> list[Trend]:
     """
     found = []
     for (who, generation), track in sorted(history.tracks.items()):
-        name = who if generation == 0 else f"{who} (started again, {generation})"
+        name = who if generation == 0 else f"{who}{AGAIN}{generation})"
         found += [_leak(track, name, of, settled) for of in MEASURES if _known(track, of)]
     return found
 

@@ -15,6 +15,7 @@ from replay import units
 from replay.catalogue import PER_HOUR, PER_RECONNECT, SOAK, Figure
 from replay.checks import Checked, State, check
 from replay.conditions import OPERATORS, Condition, parse_condition
+from replay.endurance.growth import AGAIN
 from replay.endurance.trend import Trend
 from replay.errors import ConditionError
 from replay.figures import Figures
@@ -112,12 +113,23 @@ def hold(condition: Condition, figures: Figures, trends: Sequence[Trend]) -> Che
         found.why = "not measured"
         return found
     states = [_state(condition, each) for each in mine]
-    found.state = "fail" if "fail" in states else "unknown" if "unknown" in states else "pass"
+    found.state = _together(mine, states)
     deciding = [each for each, state in zip(mine, states, strict=True) if state == found.state]
     worst = max(deciding, key=lambda each: _bad(condition, each))
     found.measured = worst.slope
     found.why = _why(worst, found.state)
     return found
+
+
+def _together(trends: Sequence[Trend], states: Sequence[State]) -> State:
+    """Of a process that was started again, one long life tells enough: the short ones may not."""
+    if "fail" in states:
+        return "fail"
+    told: dict[str, bool] = {}
+    for trend, state in zip(trends, states, strict=True):
+        who = trend.who.partition(AGAIN)[0]
+        told[who] = told.get(who, False) or state == "pass"
+    return "pass" if all(told.values()) else "unknown"
 
 
 def _state(condition: Condition, trend: Trend) -> State:
