@@ -77,7 +77,9 @@ class SoakFollower:
         now = time.monotonic()
         if self._summary is None or now >= self._next:
             known = facts(self._store)
-            self._summary = judge(soak.tally, soak.processes.history, known, self._conditions)
+            self._summary = judge(
+                soak.docket.tally, soak.processes.history, known, self._conditions
+            )
             self._next = time.monotonic() + (time.monotonic() - now) / _SHARE
         return self._summary
 

@@ -16,21 +16,20 @@ from typing import Protocol
 
 import trio
 
-from replay.endurance.outcome import Outcome, Place, Window
+from replay.endurance.outcome import Outcome, Window
 from replay.endurance.resources import Sample
 from replay.endurance.summary import Death
-from replay.endurance.tally import Tally
 from replay.errors import ServiceError, TransportError
 from replay.faults import Fault, parse_plan
 from replay.sandbox.process import SandboxProcess
 from replay.soak.crew import Crew, Finished, Hand
+from replay.soak.docket import Docket
 from replay.soak.host import Host, arguments
-from replay.soak.judging import judge
 from replay.soak.metrics import serve_metrics
 from replay.soak.orders import Begun, Manner, Start
 from replay.soak.playlist import WORDS
 from replay.soak.processes import SANDBOX, SUPERVISOR, Processes, name_of
-from replay.soak.store import OUTCOMES, SAMPLES, SESSIONS, Line, Store
+from replay.soak.store import SAMPLES, Store
 from replay.take import RunOptions
 from replay.target import open_owned_target
 from replay.tasks import open_flat_nursery
@@ -69,7 +68,7 @@ class Soak:
     """One soak while it runs, from here until it is done or stopped.
 
     Attributes:
-        tally: of all sessions judged so far, also of earlier runs.
+        docket: sessions judged so far, also by earlier runs.
         processes: what they take.
         why: it was stopped before its time, and why.
         metrics_url: where they are served, if they are.
@@ -92,7 +91,6 @@ class Soak:
         """
         asked = store.asked
         self.store = store
-        self.tally = Tally()
         self.why = ""
         self.metrics_url = ""
         self.crew: Crew | None = None
@@ -107,12 +105,12 @@ class Soak:
         self._enough = enough
         self._origin = time.monotonic() - store.state.elapsed
         self._stopped: float | None = None
-        self._failing = 0
-        self._tries: dict[str, int] = {}
-        self._done: set[str] = set()
         self._host: Host | None = None
-        self._one = trio.CapacityLimiter(1)
-        self.processes = self._recall()
+        store.mend()
+        self.docket = Docket(store)
+        tally = self.docket.tally
+        self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)
+        self.processes = Processes(store.read(SAMPLES, Sample))
 
     @property
     def now(self) -> float:
@@ -157,27 +155,6 @@ class Soak:
             with trio.CancelScope(shield=True):
                 await self._judge_rest()
             store.event("ended", elapsed=round(store.state.elapsed, 3), why=self.why)
-
-    def _recall(self) -> Processes:
-        """Take up what earlier runs have put down."""
-        self.store.mend()
-        for outcome in self.store.read(OUTCOMES, Outcome):
-            self._count(outcome)
-        for path in (self.store.path / SESSIONS).glob("*"):
-            self._try_of(path.name)
-        self._reconnects, self._faults = self.tally.reconnects, Counter(self.tally.faults)
-        return Processes(self.store.read(SAMPLES, Sample))
-
-    def _count(self, outcome: Outcome) -> None:
-        self.tally.add(outcome)
-        self._done.add(outcome.place.path)
-        self._failing += outcome.verdict == "fail"
-        self._try_of(Path(outcome.place.path).name)
-
-    def _try_of(self, name: str) -> None:
-        """Remember how often a session has been begun, from its directory's name."""
-        place, _, attempt = name.partition(".")
-        self._tries[place] = max(self._tries.get(place, 0), int(attempt or 1))
 
     async def _soak(self, service: HttpService, sandbox: SandboxProcess | None) -> None:
         store, asked = self.store, self.store.asked
@@ -230,7 +207,7 @@ class Soak:
             origin=self._origin,
             rota=asked.rota,
             slots=hand.slots,
-            tries=self._tries,
+            tries=self.docket.tries,
             seed=asked.seed,
             manner=Manner.of(options, asked.playlist, asked.faults),
             playlist=asked.playlist,
@@ -240,7 +217,7 @@ class Soak:
 
     def begun(self, begun: Begun, worker: int) -> None:
         """A session has begun."""
-        self._try_of(Path(begun.path).name)
+        self.docket.begun(Path(begun.path).name)
         self.store.event(
             "begun", session=begun.path, worker=worker, seed=begun.seed, at=round(begun.at, 3)
         )
@@ -267,48 +244,13 @@ class Soak:
             await self._judge_one(each)
 
     async def _judge_one(self, each: Finished) -> None:
-        fold = partial(
-            judge,
-            self.store.path,
-            each.place,
-            each.ended,
-            each.error,
-            list(self.store.state.cuts),
-            self.store.asked.keep,
-            self._failing,
-        )
-        outcome = await trio.to_thread.run_sync(fold, limiter=self._one)
-        self.store.add(OUTCOMES, outcome, sync=True)
-        self._count(outcome)
-        self.store.event(
-            "judged",
-            session=outcome.place.path,
-            verdict=outcome.verdict,
-            reconnects=outcome.reconnects,
-            reasons=outcome.reasons[:3],
-        )
+        outcome = await self.docket.judge(each)
         self._watcher.told(self, outcome)
         await self._consider(outcome)
 
     async def _judge_rest(self) -> None:
-        """What an interruption, a crash or a reboot has left."""
-        paths = self.store.unjudged(self._done)
-        known = self.store.begun() if paths else {}
-        for path in paths:
-            slot, _, rest = path.name.partition("-")
-            number, _, attempt = rest.partition(".")
-            begun = known.get(str(path), Line(event=""))
-            place = Place(
-                slot=int(slot),
-                number=int(number),
-                attempt=int(attempt or 1),
-                worker=begun.worker,
-                path=str(path),
-                seed=begun.seed,
-                began=begun.at,
-                cut=True,
-            )
-            await self._judge_one(Finished(place, self.store.state.elapsed, ""))
+        for each in self.docket.left_behind():
+            await self._judge_one(each)
 
     async def _consider(self, outcome: Outcome | None) -> None:
         why = self._enough(self, outcome)
@@ -356,7 +298,7 @@ class Soak:
         while True:
             await trio.sleep(SAMPLE_SECONDS)
             theirs = None if self._host is None else await _tasks_of(service)
-            total, over = crew.reconnects, len(self._done)
+            total, over = crew.reconnects, self.docket.judged
             take = partial(self.processes.take, self.now, sessions=over)
             tasks = trio.lowlevel.current_statistics().tasks_living
             taken = [take(SUPERVISOR, os.getpid(), own, tasks=tasks, reconnects=total)]

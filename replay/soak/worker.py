@@ -147,63 +147,59 @@ class Shift:
             self._tidied = now
 
     async def _visit(self, visit: Visit) -> bool:
-        """Play one session; whether it could be opened."""
+        """Play one session, and say so; whether it could be opened."""
         place = f"{visit.slot:04d}-{visit.number:04d}"
         attempt = self._start.tries.get(place, 0) + 1
         self._start.tries[place] = attempt
         path = Path("sessions") / (place if attempt == 1 else f"{place}.{attempt}")
-        options = self._options(visit, attempt)
-        seconds = visit.end - self.now
-        plan = self._plan(options.seed, seconds)
-        opened, error = False, ""
+        seed = seed_of(self._start.seed, visit.slot, visit.number, attempt)
         begun = Begun(
             slot=visit.slot,
             number=visit.number,
             attempt=attempt,
-            seed=options.seed,
+            seed=seed,
             path=str(path),
             at=self.now,
         )
         (self._directory / path).mkdir(parents=True)
         await self._desk.say(begun)
-        try:
-            async with (
-                self._source(seconds, options) as source,
-                self._recorder(self._directory / path, source) as recorder,
-            ):
-                fmt = source.format
-                injected = inject(self._service, options, plan, recorder, fmt, None)
-                if self._reel is not None:
-                    spoken = spoken_in(self._reel.words, self._start.playlist, seconds)
-                    options = replace(options, reference=spoken)
-                take = Take(
-                    options,
-                    source,
-                    self._service,
-                    injected,
-                    recorder,
-                    self._directory / path,
-                    observed=False,
-                )
-                self._takes.add(take)
-                try:
-                    await take.record()
-                finally:
-                    opened = take.began
-                    self._takes.discard(take)
-        except MachineError:
-            raise
-        except ReplayError as failed:
-            error = str(failed)
+        opened, error = await self._play(self._directory / path, visit.end - self.now, seed)
         await self._desk.say(Over(path=str(path), at=self.now, opened=opened, error=error))
         return opened
 
-    def _options(self, visit: Visit, attempt: int) -> RunOptions:
+    async def _play(self, path: Path, seconds: float, seed: int) -> tuple[bool, str]:
+        """So many seconds of the playlist, in one session; whether it was opened, and why it broke
+        off if it did."""
+        options = self._options(seconds, seed)
+        take: Take | None = None
+        try:
+            async with (
+                self._source(seconds, options) as source,
+                self._recorder(path, source) as recorder,
+            ):
+                plan = self._plan(seed, seconds)
+                injected = inject(self._service, options, plan, recorder, source.format, None)
+                take = Take(
+                    options, source, self._service, injected, recorder, path, observed=False
+                )
+                self._takes.add(take)
+                await take.record()
+        except MachineError:
+            raise
+        except ReplayError as failed:
+            return take is not None and take.began, str(failed)
+        finally:
+            if take is not None:
+                self._takes.discard(take)
+        return True, ""
+
+    def _options(self, seconds: float, seed: int) -> RunOptions:
         start = self._start
-        if start.playlist.counter:
-            source = SourceSpec(COUNTER, duration=visit.end - self.now)
+        spoken = None
+        if self._reel is None:
+            source = SourceSpec(COUNTER, duration=seconds)
         else:
-            seconds = visit.end - self.now
+            spoken = spoken_in(self._reel.words, start.playlist, seconds)
             passes = start.playlist.passes(seconds)
             source = SourceSpec(
                 str(self._directory / WAV),
@@ -211,10 +207,8 @@ class Shift:
                 duration=round(seconds, 3) if passes == 1 else None,
                 loops=passes,
             )
-        return replace(
-            start.manner.options(source, start.api_key, start.url),
-            seed=seed_of(start.seed, visit.slot, visit.number, attempt),
-        )
+        options = start.manner.options(source, start.api_key, start.url)
+        return replace(options, seed=seed, reference=spoken)
 
     def _plan(self, seed: int, seconds: float) -> Plan:
         """What is done to a session: the rules for all, and what is drawn for it."""
