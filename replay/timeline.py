@@ -117,7 +117,7 @@ class Timeline:
         self.produced = int((self.chunks.offset + self.chunks.size).max(initial=0))
         self._new_ends, self._new_times = _first_sends(self.frames)
         self.sent = int(self._new_ends[-1]) if len(self._new_ends) else 0
-        self._breaks, self._shifts = _shifts(self.acks)
+        self._breaks, self._shifts = _shifts(self.acks, self.frames)
         self._plan_offsets, self._plan_times = self._plan()
 
     # ------------------------------------------------------------------ entries
@@ -287,14 +287,21 @@ def _first_sends(frames: Frames) -> tuple[Ints, Ints]:
     return ends[new], frames.t[new]
 
 
-def _shifts(acks: Acks) -> tuple[Ints, Ints]:
+def _shifts(acks: Acks, frames: Frames) -> tuple[Ints, Ints]:
     """From which byte of the service's count on it is ahead of ours, and by how much."""
     # One that comes again, or late, tells an old count beside a new one.
     new = acks.end >= np.maximum.accumulate(acks.end)
-    ahead, begin = (acks.end - acks.upto)[new], acks.start[new]
+    ahead, starts, on = (acks.end - acks.upto)[new], acks.start[new], acks.connection[new]
     changed = np.flatnonzero(np.diff(ahead, prepend=0))
-    starts = np.maximum.accumulate(begin[changed]) if len(changed) else begin[:0]
-    return np.concatenate(([-1], starts)), np.concatenate(([0], ahead[changed]))
+    ahead, starts, on = ahead[changed], starts[changed], on[changed]
+    # It was so from the connection's beginning on, though the first to say so may have been lost.
+    numbers, first = np.unique(frames.connection, return_index=True)
+    if len(numbers):
+        place = np.minimum(np.searchsorted(numbers, on), len(numbers) - 1)
+        begun = np.where(numbers[place] == on, frames.offset[first[place]] + ahead, starts)
+        starts = np.minimum(starts, begun)
+    starts = np.maximum.accumulate(starts) if len(starts) else starts
+    return np.concatenate(([-1], starts)), np.concatenate(([0], ahead))
 
 
 def _look_up(ends: Ints, times: Ints, offsets: npt.ArrayLike) -> Floats:

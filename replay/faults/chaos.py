@@ -26,6 +26,9 @@ _FIRST, _LAST = 0.05, 0.9
 #: Close codes and handshake answers that ask a client to come back.
 _CODES = (1001, 1011, 1012, 1013)
 _STATUSES = (429, 500, 502, 503, 504)
+#: Of each minute the last third brings no new fault. What comes due in an outage happens to the
+#: next connection, and so one outage could lead to another for ever.
+_ROUND, _BUSY = 60.0, 40.0
 _MS = 1_000_000
 
 
@@ -59,6 +62,9 @@ def chaos(level: str, seed: int, seconds: float, *, restart: bool = False) -> Pl
     texts: list[str] = []
     at = _FIRST * seconds + rng.expovariate(_PER_MINUTE[rank] / 60)
     while at < _LAST * seconds or not texts:
+        if at % _ROUND >= _BUSY:
+            at += _ROUND - at % _ROUND + rng.expovariate(_PER_MINUTE[rank] / 60)
+            continue
         moment = _moment(rng, rank, min(at, _LAST * seconds))
         texts.append(_serve(rng.choices(menu, weights)[0], rng, rank, moment))
         at += rng.expovariate(_PER_MINUTE[rank] / 60)

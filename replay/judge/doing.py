@@ -21,6 +21,8 @@ from replay.timeline import Ints
 
 _NS_PER_MS = 1e6
 
+#: What passes an acknowledgement twice passes it once where it was to be thrown away.
+_COPIES = ("dupack", "regressack")
 #: Where a rule found its moment: the rule, the moment, the connection and the frame.
 _Moment = tuple[int, str, object, object]
 
@@ -109,16 +111,34 @@ class Doings:
         for i in self._after(fired, self._moment(fired)).tolist():
             first = not (acks.connection[:i] == fired.connection).any()
             gap = int(acks.start[i]) - int(acks.end[:i].max(initial=0))
-            if gap > 0:
-                recorded = unacknowledged(self._case, fired.connection) if first else 0
-                if gap <= recorded:
-                    # What earlier connections brought explains it, whether one is missing or not.
-                    self._mine.add(i)
-                    continue
-                self._together[i] += lost
-                if gap <= _largest(sizes, self._together[i]) + recorded:
-                    self._mine.add(i)
+            if gap <= 0:
+                continue
+            recorded = unacknowledged(self._case, fired.connection) if first else 0
+            if gap <= recorded:
+                # What earlier connections brought explains it, whether one is missing or not.
+                self._mine.add(i)
+                continue
+            self._together[i] += lost
+            if gap > _largest(sizes, self._together[i]) + recorded:
                 return
+            self._mine.add(i)
+            lost = self._together[i] - _fewest(sizes, gap - recorded)
+            if lost <= 0 or not self._passed_a_copy(fired, int(acks.t[i])):
+                return
+
+    def _passed_a_copy(self, fired: journal.FaultFired, until: int) -> bool:
+        """Whether a fault that doubles acknowledgements let one pass of those thrown away."""
+        return any(
+            each.fault in _COPIES
+            and each.connection == fired.connection
+            and self._moment(fired) <= each.t <= until
+            for each in self._case.fired
+        )
+
+
+def _fewest(sizes: Ints, gap: int) -> int:
+    """So many of the largest frames make up a gap."""
+    return next(n for n in range(1, len(sizes) + 1) if _largest(sizes, n) >= gap)
 
 
 def _largest(sizes: Ints, count: int) -> int:

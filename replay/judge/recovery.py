@@ -90,13 +90,14 @@ def r3(case: Case) -> Outcome:
     asked = len(findings)
     for fault in dead:
         since = _expecting(case, fault)
-        if since is None:
-            continue
-        lost = [
+        over = [
             each.t
             for each in case.timeline.all(journal.Lost)
-            if each.connection == fault.connection and each.t >= fault.t
+            if each.connection == fault.connection
         ]
+        lost = [t for t in over if t >= fault.t]
+        if since is None or len(lost) < len(over):
+            continue  # the client had given it up already, and nobody had been told
         end = min(lost, default=case.timeline.last)
         limit = round((case.dead_path + case.limits.slack) * NS)
         if end - since <= limit and not lost:

@@ -15,9 +15,12 @@ import numpy as np
 
 from replay import journal
 from replay.align import fold, matched
+from replay.errors import FaultSyntaxError
+from replay.faults import parse_fault
 from replay.judge.case import NS, Case
 from replay.statistics import Floats
 from replay.timeline import Timeline
+from replay.wire.config import SessionConfig
 from replay.wire.http import Job
 from replay.wire.messages import Transcript, Utterance
 
@@ -29,6 +32,10 @@ _LOST_BELOW = 0.5
 _AT_ONCE = NS // 4
 #: Nobody can time a final better than this, in seconds.
 _MARGIN = 0.5
+
+
+#: Our faults that make what passes late, and do not keep it from passing.
+_LATE = ("delay", "throttle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,13 @@ def filed(timeline: Timeline, job: Job | None) -> list[Final] | None:
 
 
 def _axis(timeline: Timeline, said: Sequence[Utterance]) -> list[tuple[float, float]]:
-    """Where utterances begin and end on the client's axis, in seconds."""
+    """Where utterances begin and end on the client's axis, in seconds. Where acknowledgements were
+    lost, an end may come out before its beginning: then the length by the service counts."""
     rate = timeline.format.bytes_per_second
     starts = timeline.offset_of([each.start for each in said]) / rate
     ends = timeline.offset_of([each.end for each in said]) / rate
+    lengths = np.array([each.end - each.start for each in said], dtype=np.float64)
+    ends = np.where(ends < starts, starts + lengths, ends)
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
@@ -185,10 +195,11 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
 
     A service cannot know that it did not arrive: messages have no acknowledgement. It was due as
     long after its audio as the quickest of the others; any audio arrived some time between its
-    first sending and its acknowledgement.
+    first sending and its acknowledgement. Its audio may end with the silence that ends an
+    utterance, and that may have come much later.
     """
     after_sending, after_ack = _delays(case, finals)
-    (sent,), (acked,) = _came(case, np.array([unheard.end]))
+    (sent, _), (_, acked) = _came(case, np.array([unheard.end, unheard.end + _silence(case)]))
     earliest = sent + min([*after_ack[after_ack >= 0], *after_sending], default=0.0)
     # Where no other final came, nobody knows how long they take.
     latest = acked + min(after_sending, default=float("inf"))
@@ -198,12 +209,19 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     )
 
 
+def _silence(case: Case) -> float:
+    """Seconds without speech after which this service makes a final."""
+    asked = case.timeline.header.config.get("endpointing")
+    return float(asked) if isinstance(asked, int | float) else SessionConfig().endpointing
+
+
 def _delays(case: Case, finals: Sequence[Final]) -> tuple[Floats, Floats]:
     """From the sending of each final's audio, and from its acknowledgement, to the final, in ns."""
     sent, acked = _came(case, np.array([each.end for each in finals], dtype=np.float64))
     told_at = np.array([each.t for each in finals], dtype=np.float64)
     first, last = told_at - sent, told_at - acked
-    return first[~np.isnan(first)], last[~np.isnan(last)]
+    # Nothing is told before it is sent: where it seems so, one of the two times is not known.
+    return first[first >= 0], last[~np.isnan(last)]
 
 
 def _came(case: Case, ends: Floats) -> tuple[Floats, Floats]:
@@ -217,8 +235,12 @@ def _came(case: Case, ends: Floats) -> tuple[Floats, Floats]:
 
 def _in_doubt(case: Case) -> list[tuple[float, float]]:
     """Spans in which what the service told may not have arrived: from a connection's last sign of
-    life to its loss, and attempts that the service may have taken for connections."""
-    spans = [(_last_sign(case, lost), lost.t) for lost in case.timeline.all(journal.Lost)]
+    life to its loss, attempts that the service may have taken for connections, and the moments at
+    which a fault of ours spoilt a message."""
+    spans: list[tuple[int, int]] = []
+    for lost in case.timeline.all(journal.Lost):
+        since = _last_sign(case, lost)
+        spans.append((since - _late(case, since, lost.t), lost.t))
     spans += [
         (each.t, each.failed_at)
         for each in case.attempts
@@ -227,7 +249,30 @@ def _in_doubt(case: Case) -> list[tuple[float, float]]:
         and each.failed_at is not None
         and each.failed_at - each.t > _AT_ONCE
     ]
+    spans += [(each.t, each.t) for each in case.fired if each.fault == "corrupt"]
     return [(float(since), float(until)) for since, until in spans]
+
+
+def _late(case: Case, since: int, until: int) -> int:
+    """How late, in ns, what came then may have been by our own faults on its way."""
+    late = 0
+    for fired in case.fired:
+        over = fired.until if fired.until is not None else case.timeline.last
+        if fired.fault not in _LATE or fired.direction == "up" or not fired.t <= until:
+            continue
+        if fired.fault == "delay" and over >= since - 2 * NS:
+            late = max(late, _delay(fired))
+        elif fired.fault == "throttle" and over >= since:
+            late = max(late, since - fired.t)
+    return max(late, 0)
+
+
+def _delay(fired: journal.FaultFired) -> int:
+    try:
+        fault = parse_fault(fired.text)
+    except FaultSyntaxError:
+        return 0
+    return round((fault.seconds("mean") + fault.seconds("jitter")) * NS)
 
 
 def _last_sign(case: Case, lost: journal.Lost) -> int:
