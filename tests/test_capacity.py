@@ -379,3 +379,12 @@ def test_a_target_that_holds_none() -> None:
     found = result.fold(searched(asked(), slow_above(0)))
     assert (found.verdict, found.sessions, found.above) == ("pass", 0, 1)
     assert found.answer == "the target holds 0 sessions; 1 would be too many"
+
+
+def test_nothing_is_known_of_a_target_that_no_client_could_try() -> None:
+    """Our own client was not fit for one session: that is no zero of the target's."""
+    found = result.fold(searched(asked(), lambda n: step(n, None, client(late=50, cpu=0.1))))
+    assert (found.verdict, found.sessions, found.limit) == ("unknown", None, "client")
+    assert found.answer == (
+        "the target holds an unknown number of sessions; this machine's client ends there"
+    )

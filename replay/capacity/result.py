@@ -73,7 +73,9 @@ def fold(records: Iterable[Record]) -> Capacity:
     found = what_next(asked, steps)
     over = found if isinstance(found, Found) else None
     sessions = over.sessions if over is not None else _most_held(steps)
-    known = sessions if steps and (over is None or over.limit != "unknown" or sessions) else None
+    # That not even one is held is known only where that was the target's doing.
+    of_target = over is not None and over.limit in ("missed", "lost", "refused")
+    known = sessions if sessions or of_target else None
     at = next((s for s in reversed(steps) if s.sessions == sessions and s.state == "held"), None)
     return Capacity(
         verdict=_verdict(asked, known, over),
@@ -103,18 +105,17 @@ def _verdict(asked: Asked, sessions: int | None, found: Found | None) -> Verdict
             return "pass"
         too_few = found is not None and found.limit in ("missed", "lost", "refused")
         return "fail" if too_few else "unknown"
-    return "pass" if found is not None and found.limit != "unknown" else "unknown"
+    known = found is not None and found.limit != "unknown" and sessions is not None
+    return "pass" if known else "unknown"
 
 
 def _answer(sessions: int | None, found: Found | None) -> str:
+    held = f"at least {_counted(sessions)}" if sessions else "an unknown number of sessions"
     if found is None:
-        held = f"at least {_counted(sessions)}" if sessions else "an unknown number of sessions"
         return f"the target holds {held}; the search was not finished"
-    if found.limit == "unknown" or sessions is None:
-        held = f"the target holds at least {_counted(sessions)}" if sessions else "unknown"
-        return f"{held}; more cannot be judged"
+    if found.limit == "unknown":
+        return f"the target holds {held}; more cannot be judged"
     if found.limit == "client":
-        held = f"at least {_counted(sessions)}" if sessions else "an unknown number of sessions"
         return f"the target holds {held}; this machine's client ends there"
     if found.limit == "most":
         return f"the target holds at least {_counted(sessions)}: no more were asked for"
