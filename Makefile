@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead
+.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-simulate
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,9 @@ bench-kill: $(READY)  ## A sandbox killed in the middle of twenty sessions, 200 
 
 bench-overhead: $(READY)  ## What our client costs, beside the published Python SDK in the same run
 	$(BIN)/python tests/bench/overhead.py
+
+bench-simulate: $(READY)  ## How many times faster than real time sessions are simulated
+	$(BIN)/python tests/bench/simulate.py
 
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	@for tool in node npm; do command -v $$tool >/dev/null \
