@@ -66,6 +66,9 @@ soak-smoke: $(READY)  ## Two minutes of a soak: twenty sessions that are cut off
 bench-capacity: $(READY)  ## Four hundred recorded sessions of our client on two cores
 	$(BIN)/python tests/bench/capacity.py
 
+bench-simulate: $(READY)  ## How many times faster than real time sessions are simulated
+	$(BIN)/python tests/bench/simulate.py
+
 agents: $(READY)  ## The published clients, to put through `replay grid` (needs node and npm)
 	@for tool in node npm; do command -v $$tool >/dev/null \
 		|| { echo "make agents: $$tool is not there (Debian: nodejs, npm)" >&2; exit 1; }; done

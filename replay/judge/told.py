@@ -40,7 +40,8 @@ _LATE = ("delay", "throttle")
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """One final. `start` and `end`: seconds of audio as the client counts."""
+    """One final. `start` and `end`: seconds of audio as the client counts; `recorded`: the end as
+    the service counts, None where no service of this run did."""
 
     text: str
     start: float
@@ -50,6 +51,7 @@ class Final:
     t: int = 0
     connection: int = 0
     words: tuple[str, ...] = field(default=(), compare=False)
+    recorded: float | None = field(default=None, compare=False)
 
 
 def final(text: str, start: float, end: float, channel: int = 0, **where: object) -> Final:
@@ -81,7 +83,10 @@ def filed(timeline: Timeline, job: Job | None) -> list[Final] | None:
         return None
     said = job.result.transcription.utterances
     axis = _axis(timeline, said)
-    return [final(each.text, *span, each.channel) for each, span in zip(said, axis, strict=True)]
+    return [
+        final(each.text, *span, each.channel, recorded=each.end)
+        for each, span in zip(said, axis, strict=True)
+    ]
 
 
 def _axis(timeline: Timeline, said: Sequence[Utterance]) -> list[tuple[float, float]]:
@@ -200,6 +205,9 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     """
     after_sending, after_ack = _delays(case, finals)
     (sent, _), (_, acked) = _came(case, np.array([unheard.end, unheard.end + _silence(case)]))
+    if unheard.recorded is not None:
+        since, until = _recorded(case, unheard.recorded)
+        sent, acked = min(sent, since), max(acked, until)
     earliest = sent + min([*after_ack[after_ack >= 0], *after_sending], default=0.0)
     # Where no other final came, nobody knows how long they take.
     latest = acked + min(after_sending, default=float("inf"))
@@ -207,6 +215,18 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     return any(
         earliest - margin <= until and since <= latest + margin for since, until in _in_doubt(case)
     )
+
+
+def _recorded(case: Case, end: float) -> tuple[float, float]:
+    """Between which times, in ns, the service has come to record so many seconds: by the last
+    acknowledgement of less, and the first of as much with the silence behind it. It also holds
+    where connections recorded something that was never acknowledged to them."""
+    acks, rate = case.timeline.acks, case.timeline.format.bytes_per_second
+    top = np.maximum.accumulate(acks.end)
+    before = int(np.searchsorted(top, end * rate, side="left")) - 1
+    after = int(np.searchsorted(top, (end + _silence(case)) * rate, side="left"))
+    since = float(acks.t[before]) - _MARGIN * NS if before >= 0 else 0.0
+    return since, float(acks.t[after] if after < len(top) else case.timeline.last)
 
 
 def _silence(case: Case) -> float:

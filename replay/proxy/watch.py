@@ -193,7 +193,7 @@ class Watch:
         self._put(pump, unit.out)
         if unit.told is not None and frame.raw in unit.out and not pump.swallowing:
             link.told.append((pump.taken, unit.told))
-        if unit.ack and unit.out:
+        if unit.ack and frame.raw in unit.out:  # one that was spoilt has told the client nothing
             link.last_acks = [*link.last_acks, frame.raw][-ACKS_KEPT:]
         done = self._put_off(after, link, pump)
         piece = unit.cut

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -20,6 +20,7 @@ from replay.client import LiveSession, open_session
 from replay.counter import counted
 from replay.errors import ReplayError
 from replay.player import Player
+from replay.proxy.injector import Injector
 from replay.recorder import ListRecorder
 from replay.sandbox.hub import Sandbox
 from replay.simulation.injected import Injected, inject
@@ -39,7 +40,12 @@ _AT_MOST_SECONDS = 3600.0
 
 
 async def play(
-    spec: Simulation, sandbox: Sandbox, alarms: Alarms, *, alone: bool = True
+    spec: Simulation,
+    sandbox: Sandbox,
+    alarms: Alarms,
+    *,
+    alone: bool = True,
+    begun: Callable[[Injector, Player], None] | None = None,
 ) -> Simulated:
     """Play `spec` into this sandbox, through an injector of its own.
 
@@ -47,6 +53,7 @@ async def play(
 
     Args:
         alone: nobody else has sessions in the sandbox.
+        begun: is told of what can be done to the session by hand, once it is open.
 
     Raises:
         UsageError: the plan asks for what only a process can do.
@@ -70,7 +77,7 @@ async def play(
     ) as service:
         with trio.move_on_after(spec.format.seconds(len(audio)) + _AT_MOST_SECONDS):
             try:
-                recorded = await _through(spec, audio, service, recorder, kept)
+                recorded = await _through(spec, audio, service, recorder, kept, begun)
             except ReplayError as failed:
                 error = str(failed)
     if alone:
@@ -81,7 +88,12 @@ async def play(
 
 
 async def _through(
-    spec: Simulation, audio: bytes, service: Injected, recorder: ListRecorder, kept: _Kept
+    spec: Simulation,
+    audio: bytes,
+    service: Injected,
+    recorder: ListRecorder,
+    kept: _Kept,
+    begun: Callable[[Injector, Player], None] | None,
 ) -> bytes | None:
     source = _Chunks(audio, spec.format, spec.chunk)
     config = {**spec.config, **format_fields(spec.format)}
@@ -94,6 +106,8 @@ async def _through(
         rng=Random(spec.seed),  # noqa: S311 - spreads attempts, guards nothing
     ) as session:
         player = Player(source, session, recorder, spec.pace, kept)
+        if begun is not None:
+            begun(service.injector, player)
         async with open_flat_nursery() as nursery:
             nursery.start_soon(player.play)
             async for _ in session:

@@ -14,6 +14,7 @@ TEXT, BINARY = 0x1, 0x2
 _FINAL, _MASKED, _SHORT = 0x80, 0x80, 0x7F
 _CONTROL = 0x8
 _NO_KEY = bytes(4)
+_HELD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +49,42 @@ def unmask(data: bytes, key: bytes) -> bytes:
 
 
 class Splitter:
-    """Args:
-    masked: whether frames of this direction are.
+    """Holds back what has come of a plain message, or of the head of a frame, up to 64 KiB.
+
+    Args:
+        masked: whether frames of this direction are.
     """
 
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
+        self._kept = bytearray()
+        self._needed = 0  # so much is to be there before it is looked at again
         self._owed = 0  # of a frame that was left to others: how much of it is still to come
-        self._head = b""  # what came of the head of such a frame, as long as it is not whole
         self._open = False  # a message in fragments has begun, and not ended
 
     def feed(self, data: bytes) -> list[str | bytes | Other]:
         """What is in `data`: messages, and what is left to others."""
+        if self._kept:
+            self._kept += data
+            if len(self._kept) < self._needed:
+                return []
+            data = bytes(self._kept)
+            self._kept.clear()
         found: list[str | bytes | Other] = []
-        at = self._go_on(data)
+        at = min(self._owed, len(data))
         if at:
+            self._owed -= at
             found.append(Other(data[:at]))
         while at < len(data):
             size = _size(data, at)
             if size is None:
-                self._head = data[at:]
-                found.append(Other(data[at:]))
+                self._keep(data, at, len(data) - at + 1)
                 break
             head, whole = size
             end = at + whole
+            if end > len(data) and whole <= _HELD and self._is_plain(data, at, whole - head):
+                self._keep(data, at, whole)
+                break
             message = self._message(data, at, at + head, end)
             if message is None:
                 self._note(data[at])
@@ -82,39 +95,32 @@ class Splitter:
             at = end
         return found
 
-    def _go_on(self, data: bytes) -> int:
-        """How much of `data` belongs to a frame that has begun before."""
-        at = 0
-        if self._head:
-            known = len(self._head)
-            size = _size(self._head + data[:14], 0)
-            if size is None:
-                self._head += data
-                return len(data)
-            self._note(self._head[0])
-            self._owed, self._head = size[1] - known, b""
-        if self._owed:
-            at = min(self._owed, len(data))
-            self._owed -= at
-        return at
+    def _keep(self, data: bytes, at: int, needed: int) -> None:
+        self._kept += data[at:]
+        self._needed = needed
 
     def _note(self, first: int) -> None:
         if first & 0x0F < _CONTROL:
             self._open = not first & _FINAL
 
+    def _is_plain(self, data: bytes, at: int, size: int) -> bool:
+        """Whether the frame that begins there is a plain message, as far as its head tells."""
+        first, second = data[at], data[at + 1]
+        return (
+            first in (_FINAL | TEXT, _FINAL | BINARY)
+            and not self._open
+            and bool(second & _MASKED) is self._masked
+            and _shortest(second & _SHORT, size)
+        )
+
     def _message(self, data: bytes, start: int, payload: int, end: int) -> str | bytes | None:
         """The plain message of a frame, if it is one; None for all others."""
-        first, second = data[start], data[start + 1]
-        if end > len(data) or self._open or bool(second & _MASKED) is not self._masked:
-            return None
-        if first not in (_FINAL | TEXT, _FINAL | BINARY) or not _shortest(
-            second & _SHORT, end - payload
-        ):
+        if end > len(data) or not self._is_plain(data, start, end - payload):
             return None
         body = data[payload:end]
         if self._masked:
             body = unmask(body, data[payload - 4 : payload])
-        if first == _FINAL | BINARY:
+        if data[start] == _FINAL | BINARY:
             return body
         try:
             return body.decode()
