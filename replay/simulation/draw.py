@@ -118,7 +118,8 @@ def session(terms: Terms, slot: int, number: int, seconds: float) -> Simulation:
         script=script(terms),
         manner=manner(terms),
         said=(),
-        latency=math.exp(rng.uniform(math.log(0.002), math.log(0.15))),
+        # Rounded: machines differ in the last digit of a logarithm.
+        latency=round(math.exp(rng.uniform(math.log(0.002), math.log(0.15))), 4),
         config={
             "endpointing": 0.3,
             "messages_config": {
