@@ -108,7 +108,16 @@ def test_every_figure_can_be_held() -> None:
 
 def trend(low: float | None, high: float | None, who: str = "worker 1", of: str = "rss") -> Trend:
     slope = ((high if low is None else low) + (low if high is None else high)) / 2
-    return Trend(of=of, who=who, unit="bytes/reconnect", slope=slope, low=low, high=high, bound=0.0)
+    return Trend(
+        of=of,
+        who=who,
+        unit="bytes/reconnect",
+        slope=slope,
+        low=low,
+        high=high,
+        bound=0.0,
+        state="grows",
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +142,24 @@ def trend(low: float | None, high: float | None, who: str = "worker 1", of: str 
             [Trend(of="rss", who="pid 7", unit="", bound=0.0, why="9 points are too few")],
             "unknown",
             "pid 7: 9 points are too few",
+        ),
+        # What may still settle is no failure yet.
+        (
+            "rss.slope < 1KiB/reconnect",
+            [
+                Trend(
+                    of="rss",
+                    who="worker 1",
+                    unit="bytes/reconnect",
+                    slope=9e4,
+                    low=8e4,
+                    high=1e5,
+                    bound=4096.0,
+                    why="it takes 200 to tell, and there were 90",
+                )
+            ],
+            "unknown",
+            "but it takes 200 to tell",
         ),
         # One long life of a process tells enough, but every process has to have one.
         (

@@ -140,7 +140,14 @@ def _state(condition: Condition, trend: Trend) -> State:
         math.inf if trend.high is None else trend.high,
     )
     holds = [OPERATORS[condition.operator](each, condition.value) for each in ends]
-    return "pass" if all(holds) else "unknown" if any(holds) else "fail"
+    if not any(holds):
+        return "unknown" if _settling(trend) else "fail"
+    return "pass" if all(holds) else "unknown"
+
+
+def _settling(trend: Trend) -> bool:
+    """It rose by more than is borne, and yet is not called growth: too short a time, say."""
+    return trend.state == "unknown" and trend.low is not None and trend.low > trend.bound
 
 
 def _bad(condition: Condition, trend: Trend) -> float:
@@ -155,4 +162,6 @@ def _why(trend: Trend, state: State) -> str:
     low = "-∞" if trend.low is None else f"{trend.low:.4g}"
     high = "∞" if trend.high is None else f"{trend.high:.4g}"
     interval = f"{who}99 % interval {low} to {high} {trend.unit}"
-    return interval if state != "unknown" else f"{interval} holds the limit"
+    if state != "unknown":
+        return interval
+    return f"{interval}, but {trend.why}" if _settling(trend) else f"{interval} holds the limit"
