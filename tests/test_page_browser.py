@@ -387,8 +387,7 @@ async def test_an_hour(browser: str, tmp_path: Path) -> None:
     file.write_text(page(tmp_path))
     assert file.stat().st_size < MOST_BYTES
     async with opened(browser, file) as made:
-        painted = "performance.getEntriesByName('first-contentful-paint').length"
-        assert await made.value(painted) == 1
+        await made.until("performance.getEntriesByName('first-contentful-paint').length == 1")
         detail = "document.querySelector('canvas.rows').dataset.detail"
         assert await made.value(detail) == "columns"
         assert await made.value(COLOURS) > 12
