@@ -24,6 +24,13 @@ from replay.tasks import end_process
 #: How long a worker may take to end once it has been asked to.
 END_SECONDS = 10.0
 _LONGEST = 1 << 24
+#: For glibc, whose own rules let gaps grow between what lives, as long as a process does: what is
+#: freed goes back to the system.
+_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_ARENA_MAX": "1",
+}
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -125,6 +132,7 @@ async def open_worker(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env={**_MEMORY, **os.environ},
                 # A Ctrl-C in the terminal is for its owner alone, who asks it to end.
                 start_new_session=True,
             )
