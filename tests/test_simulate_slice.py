@@ -30,10 +30,10 @@ WORLDS = [
     (15, "cruel", LARGE, 4),
     *((rotating() + n, "cruel", LARGE, 4) for n in range(1, 4)),
     (14, "mild", LARGE, 4),
-    (rotating() + 4, "rough", LARGE, 2),
-    (12, "rough", MIDDLE, 3),
-    (13, "cruel", MIDDLE, 3),
-    (11, "cruel", SMALL, 1),
+    (rotating() + 4, "rough", LARGE, 4),
+    (13, "cruel", LARGE, 2),
+    (12, "rough", MIDDLE, 1),
+    (16, "cruel", LARGE, 2),
     (rotating(), "cruel", SMALL, 1),
 ]
 
