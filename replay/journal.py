@@ -15,6 +15,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from replay.lines import decode_lines as whole_lines
+
 SCHEMA = 1
 
 
@@ -458,12 +460,6 @@ def decode_lines(lines: Iterable[bytes]) -> Iterator[AnyEntry]:
     Raises:
         ValueError: a line is broken; the message names its number.
     """
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            entry = decode(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
+    for entry in whole_lines(lines, decode):
         if entry is not None:
             yield entry

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from replay import journal
+from replay import journal, storing
 from replay.audio import wav_data_offset
 from replay.continuity import Comparison, compare
 from replay.errors import MachineError, UsageError
@@ -85,9 +85,7 @@ def write_summary(path: Path, data: bytes) -> None:
     """
     target = path / SUMMARY
     try:
-        partial = target.with_suffix(".json.tmp")
-        partial.write_bytes(data)
-        partial.replace(target)
+        storing.replace(target, data)
     except OSError as error:
         raise MachineError(f"{target}: cannot be written: {error.strerror}") from None
 

@@ -11,6 +11,7 @@ import psutil
 import trio
 from msgspec import Struct
 
+from replay import storing
 from replay.endurance.resources import History, Sample
 from replay.errors import UsageError
 from replay.recorder import cannot_write
@@ -157,8 +158,8 @@ class Watch:
             )
         if samples:
             try:
-                with self._path.open("ab") as file:
-                    file.write(b"".join(msgspec.json.encode(each) + b"\n" for each in samples))
+                lines = b"".join(msgspec.json.encode(each) + b"\n" for each in samples)
+                storing.append(self._path, lines, sync=False)
             except OSError as error:
                 raise cannot_write(self._path, error) from None
         return samples

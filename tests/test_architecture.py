@@ -21,7 +21,7 @@ ROOT = Path(replay.__file__).parent
 #: Each module or package, and its floor. A new one must be given its place here.
 FLOORS = {
     # Ground: formats, the protocol's words, the journal's lines.
-    **dict.fromkeys(("errors", "audio", "pcm", "units", "journal", "wire"), 0),
+    **dict.fromkeys(("errors", "audio", "lines", "pcm", "units", "journal", "wire"), 0),
     # Pure: values in, values out.
     **dict.fromkeys(("counter", "ledger", "pace", "policy", "session", "faults"), 1),
     **dict.fromkeys(
@@ -42,7 +42,7 @@ FLOORS = {
     # Rooms that own a piece of the outside world.
     **dict.fromkeys(("tasks", "recorder", "spill", "observer", "transport", "source"), 2),
     "waiting": 2,
-    **dict.fromkeys(("machine", "rundir", "watching", "workers"), 2),
+    **dict.fromkeys(("machine", "rundir", "storing", "watching", "workers"), 2),
     # Actors.
     **dict.fromkeys(("opening", "connector", "client", "player", "recording"), 3),
     **dict.fromkeys(("sandbox", "proxy", "receiver"), 3),

@@ -186,7 +186,6 @@ def test_a_soak_is_found_again(tmp_path: Path) -> None:
     assert again.state.elapsed == 12.5
     assert again.left == 3587.5
     assert list(again.read(OUTCOMES, Outcome)) == [session(1)]
-    again.mend()
     again.add(OUTCOMES, session(2))
     assert list(again.read(OUTCOMES, Outcome)) == [session(1), session(2)]
 

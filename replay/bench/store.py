@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from replay import benchmark
+from replay import benchmark, storing
 from replay.bench import corpus
 from replay.benchmark import Benchmark, Plan, Play, Recording
 from replay.errors import MachineError, UsageError
+from replay.lines import decode_lines
 
 PLAN = "plan.json"
 PLAYS = "plays.jsonl"
@@ -46,8 +46,10 @@ class Store:
                     f"{path} is not empty: give another --name or --out, "
                     f"or go on with what is there: replay bench --resume {path}"
                 )
-            _write(path / MANIFEST, corpus.manifest(plan.recordings))
-            _write(path / PLAN, msgspec.json.format(msgspec.json.encode(plan), indent=1) + b"\n")
+            storing.replace(path / MANIFEST, corpus.manifest(plan.recordings))
+            storing.replace(
+                path / PLAN, msgspec.json.format(msgspec.json.encode(plan), indent=1) + b"\n"
+            )
         except OSError as error:
             raise _cannot(path, error) from None
         return cls(path, plan, [])
@@ -79,10 +81,7 @@ class Store:
         """
         line = msgspec.json.encode(play) + b"\n"
         try:
-            with (self.path / PLAYS).open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
+            storing.append(self.path / PLAYS, line)
         except OSError as error:
             raise _cannot(self.path / PLAYS, error) from None
         self.plays.append(play)
@@ -141,7 +140,7 @@ class Store:
         """
         for name, data in files.items():
             try:
-                _write(self.path / name, data)
+                storing.replace(self.path / name, data)
             except OSError as error:
                 raise _cannot(self.path / name, error) from None
 
@@ -168,27 +167,16 @@ def load_result(path: Path) -> Benchmark:
 
 
 def _plays(path: Path) -> list[Play]:
+    decoder = msgspec.json.Decoder(Play)
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        with path.open("rb") as lines:
+            return list(decode_lines(lines, decoder.decode))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            break  # cut short by a crash
-        try:
-            found.append(msgspec.json.decode(line, type=Play))
-        except msgspec.DecodeError as error:
-            raise UsageError(f"{path}, line {number}: {error}") from None
-    return found
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(data)
-    partial.replace(path)
+    except ValueError as error:
+        raise UsageError(f"{path}, {error}") from None
 
 
 def _cannot(path: Path, error: OSError) -> MachineError:

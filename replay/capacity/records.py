@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from replay.benchmark import Machine
 from replay.endurance.histogram import Encoded
+from replay.lines import decode_lines as whole_lines
 
 SCHEMA = 1
 
@@ -124,10 +125,4 @@ def decode_lines(lines: Iterable[bytes]) -> Iterator[Record]:
     Raises:
         ValueError: a line is broken; the message names its number.
     """
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            yield _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"line {number}: {error}") from None
+    yield from whole_lines(lines, _decoder.decode)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from replay import storing
 from replay.capacity import judge, records, result
 from replay.capacity.judge import Step
 from replay.capacity.records import Asked, Cores, Measured, Record
@@ -63,10 +64,7 @@ class Store:
             MachineError: the disk does not take it.
         """
         try:
-            with (self.path / JOURNAL).open("ab") as file:
-                file.write(records.encode(record))
-                file.flush()
-                os.fsync(file.fileno())
+            storing.append(self.path / JOURNAL, records.encode(record))
         except OSError as error:
             raise cannot_write(self.path / JOURNAL, error) from None
         self.records.append(record)

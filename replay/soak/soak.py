@@ -106,7 +106,6 @@ class Soak:
         self._origin = time.monotonic() - store.state.elapsed
         self._stopped: float | None = None
         self._host: Host | None = None
-        store.mend()
         self.docket = Docket(store)
         tally = self.docket.tally
         self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct, field
 
+from replay import storing
 from replay.endurance.outcome import Window
 from replay.endurance.summary import Death
 from replay.errors import MachineError, UsageError
+from replay.lines import decode_lines
 from replay.recorder import cannot_write
 from replay.soak.playlist import Playlist
 from replay.soak.rota import Rota
@@ -152,23 +153,17 @@ class Store:
         Raises:
             MachineError: the disk is full.
         """
-        path = self.path / name
-        try:
-            with path.open("ab") as file:
-                file.write(msgspec.json.encode(what) + b"\n")
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise cannot_write(path, error) from None
+        self._append(name, msgspec.json.encode(what), sync=sync)
 
     def event(self, event: str, **details: Any) -> None:
         """A line of the structured log."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
-        path = self.path / EVENTS
+        self._append(EVENTS, msgspec.json.encode({**line, **details}), sync=False)
+
+    def _append(self, name: str, line: bytes, *, sync: bool) -> None:
+        path = self.path / name
         try:
-            with path.open("ab") as file:
-                file.write(msgspec.json.encode({**line, **details}) + b"\n")
+            storing.append(path, line + b"\n", sync=sync)
         except OSError as error:
             raise cannot_write(path, error) from None
 
@@ -182,31 +177,13 @@ class Store:
         decoder = msgspec.json.Decoder(kind)
         try:
             with path.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    if not line.endswith(b"\n"):
-                        return
-                    try:
-                        yield decoder.decode(line)
-                    except msgspec.DecodeError as error:
-                        raise UsageError(f"{path}, line {number}: {error}") from None
+                yield from decode_lines(lines, decoder.decode)
         except FileNotFoundError:
             return
         except OSError as error:
             raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-
-    def mend(self) -> None:
-        """Take away what a crash has cut short at the end of the files, so that they can go on."""
-        for name in (OUTCOMES, SAMPLES, EVENTS):
-            path = self.path / name
-            try:
-                data = path.read_bytes()
-                whole = data.rfind(b"\n") + 1
-                if whole < len(data):
-                    os.truncate(path, whole)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise cannot_write(path, error) from None
+        except ValueError as error:
+            raise UsageError(f"{path}, {error}") from None
 
     def unjudged(self, judged: set[str]) -> list[Path]:
         """Sessions of which nothing has been put down yet, relative to the directory."""
@@ -235,14 +212,8 @@ class Store:
 
     def _replace(self, name: str, data: bytes, *, sync: bool = False) -> None:
         path = self.path / name
-        partial = path.with_name(path.name + ".tmp")
         try:
-            with partial.open("wb") as file:
-                file.write(data)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            partial.replace(path)
+            storing.replace(path, data, sync=sync)
         except OSError as error:
             raise cannot_write(path, error) from None
 
