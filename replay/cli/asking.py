@@ -25,6 +25,32 @@ from replay.wire.config import ENCODINGS
 
 _ENCODINGS = dict(zip(ENCODINGS, (Encoding.PCM, Encoding.ALAW, Encoding.ULAW), strict=True))
 
+#: What of a run's options verbs with many sessions may have no options for.
+_AS_USUAL: dict[str, Any] = {
+    "session": None,
+    "stream_index": None,
+    "start": 0,
+    "duration": None,
+    "loop": 1,
+    "source_timeout": 10,
+    "capture": None,
+    "speed": 1,
+    "phase": "live",
+    "frames": "binary",
+    "ack_timeout": 5,
+    "connect_timeout": 5,
+    "give_up_after": 120,
+    "end_timeout": 120,
+    "reference": None,
+    "callback": False,
+    "no_file": False,
+}
+
+
+def session_options(options: dict[str, Any]) -> RunOptions:
+    """The options that many sessions share, whose sources and directories are put in later."""
+    return run_options("", {**_AS_USUAL, **options, "out": None}, 1, 1)
+
 
 def run_options(source: str, options: dict[str, Any], number: int, count: int) -> RunOptions:
     """The options of the `number`th source of `count`, from 1."""

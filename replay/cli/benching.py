@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,9 +17,11 @@ from replay import __version__
 from replay.bench import assess, corpus, runner
 from replay.bench.store import Store, load_result
 from replay.benchmark import Arm, Benchmark, Plan
-from replay.cli.asking import run_options
+from replay.cli.asking import session_options
 from replay.cli.console import Console
+from replay.cli.exits import EXITS
 from replay.cli.options import read_config
+from replay.cli.remembering import recalled, refuse_sources
 from replay.conditions import Condition, parse_condition
 from replay.errors import UsageError
 from replay.machine import this_machine
@@ -30,27 +31,6 @@ from replay.report.bench_progress import make_progress
 from replay.take import RunOptions
 from replay.target import Target
 from replay.wire.http import redact
-
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
-#: What of a run's options a benchmark has no options for.
-_AS_USUAL: dict[str, Any] = {
-    "session": None,
-    "stream_index": None,
-    "start": 0,
-    "duration": None,
-    "loop": 1,
-    "source_timeout": 10,
-    "capture": None,
-    "speed": 1,
-    "frames": "binary",
-    "ack_timeout": 5,
-    "connect_timeout": 5,
-    "give_up_after": 120,
-    "end_timeout": 120,
-    "reference": None,
-    "callback": False,
-    "no_file": False,
-}
 
 
 def bench(context: click.Context, options: dict[str, Any], *, as_json: bool) -> int:
@@ -86,7 +66,7 @@ def bench(context: click.Context, options: dict[str, Any], *, as_json: bool) -> 
     console.print(f"{store.path}/", style="dim", highlight=False, soft_wrap=True)
     if as_json:
         click.echo((store.path / "bench.json").read_text(), nl=False)
-    return _EXIT[found.verdict]
+    return EXITS[found.verdict]
 
 
 def _play(store: Store, sides: runner.Sides, console: Console) -> None:
@@ -180,16 +160,11 @@ def _resumed(
     assertions: list[Condition],
 ) -> tuple[Store, dict[str, Any], list[Condition], list[Condition]]:
     """A benchmark as it was asked for; conditions and a baseline that are given now go first."""
-    if options["sources"]:
-        raise UsageError("--resume goes on with what was begun: no sources")
+    refuse_sources(options)
     store = Store.open(options["resume"].resolve())
     baseline = options["baseline"] and options["baseline"].resolve()
     corpus.check(store.plan.recordings)
-    try:
-        os.chdir(store.plan.directory)
-    except OSError as error:
-        raise UsageError(f"{store.plan.directory}: {(error.strerror or '').lower()}") from None
-    stored = command.make_context("bench", list(store.plan.arguments)).params
+    stored = recalled(command, store.plan.arguments, store.plan.directory)
     stored["baseline"] = baseline or stored["baseline"]
     return (
         store,
@@ -211,7 +186,7 @@ def _absolute(text: str) -> Condition:
 
 def _sides(options: dict[str, Any]) -> dict[str, RunOptions]:
     """What is played on each side; the sources are put in one by one."""
-    first = run_options("", {**options, **_AS_USUAL, "out": None}, 1, 1)
+    first = session_options(options)
     if options["versus"] is None and options["versus_config"] is None:
         return {"A": first}
     second = first

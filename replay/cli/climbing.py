@@ -18,6 +18,7 @@ from replay.capacity.judge import parse_slo
 from replay.capacity.records import Asked
 from replay.cli.asking import sandbox_arguments, shape_from
 from replay.cli.console import Console
+from replay.cli.exits import EXITS
 from replay.cli.options import config_from, target_from
 from replay.crowd.audio import prepare_audio
 from replay.crowd.ramp import Ramp, Store, run, share_cores
@@ -32,7 +33,6 @@ from replay.target import Target
 from replay.wire.config import format_fields
 from replay.wire.http import redact
 
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 SILENCE = "silence"
 
 
@@ -66,7 +66,7 @@ def climb(options: Mapping[str, Any], *, as_json: bool) -> int:
     console.print(f"{directory}/", style="dim", highlight=False, soft_wrap=True)
     if as_json:
         click.echo(document(found), nl=False)
-    return _EXIT[found.verdict]
+    return EXITS[found.verdict]
 
 
 def _search(ramp: Ramp, directory: Path, console: Console) -> result.Capacity:

@@ -11,6 +11,7 @@ import trio
 
 from replay.cli.asking import run_options
 from replay.cli.console import Console
+from replay.cli.exits import EXITS
 from replay.controls import with_controls
 from replay.errors import Interrupted as GivenUp
 from replay.errors import ReplayError
@@ -21,8 +22,6 @@ from replay.report.live import LiveView, PlainView, make_view
 from replay.run import run
 from replay.rundir import Run, load, write_summary
 from replay.summary import Summary, summarise
-
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
 def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) -> int:
@@ -51,7 +50,7 @@ def play_all(sources: Sequence[str], options: dict[str, Any], *, as_json: bool) 
                 break  # whoever stops one does not want the next
             continue
         summaries.append(summary)
-        codes.add(_EXIT[summary.verdict])
+        codes.add(EXITS[summary.verdict])
         text.show(summary, console)
         console.print(f"{directory}/", style="dim", highlight=False, soft_wrap=True)
         if stored.timeline.all(Interrupted):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from replay.cli.exits import EXITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     from replay.cli.console import Console
     from replay.selftest.result import Selftest
-
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 
 
 @click.command("selftest")
@@ -54,7 +54,7 @@ def command(out: Path | None, as_json: bool) -> None:
         selftest_text.show(found, console)
     if out is None and found.verdict != "pass":
         click.echo("replay: with --out DIR the sessions are kept, to be looked at", err=True)
-    sys.exit(_EXIT[found.verdict])
+    sys.exit(EXITS[found.verdict])
 
 
 def _run(out: Path | None, console: Console) -> Selftest:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from replay.cli.exits import EXITS
 from replay.cli.types import DURATION
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from replay.simulation.asked import Asked
     from replay.simulation.verdict import SeedResult
 
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 #: Between two lines about how it stands, where no terminal shows it all the time, in seconds.
 _LINE_SECONDS = 10.0
 _LEVELS = ("mild", "rough", "cruel")
@@ -95,7 +95,7 @@ def command(**options: Any) -> None:
     else:
         for line in simulate_text.lines(found):
             click.echo(line)
-    sys.exit(_EXIT[found.verdict])
+    sys.exit(EXITS[found.verdict])
 
 
 def _asked(options: dict[str, Any]) -> Asked:

@@ -16,9 +16,11 @@ import trio
 
 from replay import __version__
 from replay.audio import NS
-from replay.cli.asking import run_options
+from replay.cli.asking import session_options
 from replay.cli.console import Console
+from replay.cli.exits import EXITS
 from replay.cli.following import SoakFollower
+from replay.cli.remembering import recalled, refuse_sources
 from replay.conditions import Condition
 from replay.endurance import promises
 from replay.errors import UsageError
@@ -38,28 +40,8 @@ from replay.soak.store import SUMMARY, Asked, Store, prepare
 from replay.take import RunOptions
 from replay.wire.http import redact
 
-_EXIT = {"pass": 0, "fail": 1, "unknown": 3}
 #: The service ends a session after so long.
 _LIMIT_SECONDS = 3 * 3600.0
-#: What of a run's options a soak has no options for.
-_AS_USUAL: dict[str, Any] = {
-    "session": None,
-    "stream_index": None,
-    "start": 0,
-    "duration": None,
-    "loop": 1,
-    "source_timeout": 10,
-    "capture": None,
-    "speed": 1,
-    "phase": "live",
-    "frames": "binary",
-    "ack_timeout": 5,
-    "connect_timeout": 5,
-    "end_timeout": 120,
-    "reference": None,
-    "callback": False,
-    "no_file": False,
-}
 
 
 def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> int:
@@ -94,7 +76,7 @@ def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) ->
         console.print(told, style="dim", highlight=False, soft_wrap=True)
     if as_json:
         click.echo((store.path / SUMMARY).read_text(), nl=False)
-    return _EXIT[summary.verdict]
+    return EXITS[summary.verdict]
 
 
 def _play(
@@ -197,20 +179,15 @@ def _told_apart(run: RunOptions, options: Mapping[str, Any]) -> tuple[Plan, Plan
 
 
 def _run_options(options: dict[str, Any]) -> RunOptions:
-    found = run_options("", {**options, **_AS_USUAL, "out": None}, 1, 1)
+    found = session_options(options)
     return replace(found, pace=replace(found.pace, spin=0.0))
 
 
 def _resumed(command: click.Command, options: dict[str, Any]) -> tuple[Store, dict[str, Any]]:
     """A soak as it was asked for."""
-    if options["sources"]:
-        raise UsageError("--resume goes on with what was begun: no sources")
+    refuse_sources(options)
     store = Store.open(options["resume"].resolve())
-    try:
-        os.chdir(store.asked.directory)
-    except OSError as error:
-        raise UsageError(f"{store.asked.directory}: {(error.strerror or '').lower()}") from None
-    stored = command.make_context("soak", list(store.asked.arguments)).params
+    stored = recalled(command, store.asked.arguments, store.asked.directory)
     stored["metrics"] = options["metrics"] or stored["metrics"]
     stored["watched"] = options["watched"]  # those of then have other numbers now
     return store, stored
