@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from played_soaks import session
 
 from replay.audio import AudioFormat, Chunk, wav_header
-from replay.endurance.judging import judge as judge_soak
 from replay.endurance.outcome import Outcome, Place, Window
 from replay.endurance.resources import History, Sample
 from replay.endurance.summary import Death
@@ -27,15 +26,16 @@ from replay.faults import Fault, parse_plan
 from replay.journal import ReferenceWord
 from replay.sandbox.process import SandboxProcess
 from replay.soak import host, playlist
-from replay.soak.assess import assess, facts
+from replay.soak.assess import assess, sum_up
 from replay.soak.judging import judge
 from replay.soak.merging import merge
 from replay.soak.playlist import Playlist, Reel
-from replay.soak.processes import Processes, missing
+from replay.soak.processes import Processes
 from replay.soak.rota import Rota
 from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Keep, Store, prepare
 from replay.source import SourceSpec
 from replay.take import RunOptions
+from replay.watching import exists
 
 FORMAT = AudioFormat()
 OPTIONS = RunOptions(SourceSpec(""))
@@ -308,7 +308,8 @@ def test_processes_begin_a_generation_with_each_run() -> None:
     assert len(processes.history.tracks) == 3
     gone = 2**22 + 1
     assert processes.take(2.0, "pid", gone, 0, reconnects=0, sessions=0) is None
-    assert missing([os.getpid(), gone]) == [gone]
+    assert exists(os.getpid())
+    assert not exists(gone)
 
 
 class Sandbox:
@@ -427,7 +428,7 @@ def test_parts_add_up(tmp_path: Path) -> None:
         store.checkpoint(100.0 * (n + 1))
     merged = merge([each.path for each in stores], tmp_path / "whole")
     found = assess(merged, [])
-    alone = judge_soak(whole, History(), facts(merged))
+    alone = sum_up(merged, whole, History(), [])
     assert (found.shards, found.elapsed, found.reconnects) == (2, 200.0, 9)
     assert found.sessions == alone.sessions
     assert found.latency == alone.latency

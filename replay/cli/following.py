@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from replay.conditions import Condition
-from replay.endurance.judging import judge
 from replay.endurance.outcome import Outcome
 from replay.endurance.summary import Death, SoakSummary
 from replay.report import soak_metrics
 from replay.report.soak_live import SoakView
 from replay.report.soak_now import Live, Told, WorkerNow, of_death, of_outcome
-from replay.soak.assess import facts
+from replay.soak.assess import sum_up
 from replay.soak.soak import Soak
 from replay.soak.store import Store
 
@@ -51,12 +50,12 @@ class SoakFollower:
         self._live = self._stands(soak)
         self._view.show(self._live)
 
-    def told(self, soak: Soak, outcome: Outcome) -> None:  # noqa: ARG002 - a `Watcher`'s
+    def told(self, outcome: Outcome) -> None:
         """A session has been judged."""
         for each in of_outcome(outcome):
             self._tell(each)
 
-    def died(self, soak: Soak, death: Death) -> None:  # noqa: ARG002 - a `Watcher`'s
+    def died(self, death: Death) -> None:
         """A worker, or the sandbox, has died."""
         self._tell(of_death(death))
 
@@ -66,25 +65,28 @@ class SoakFollower:
             return ""
         if outcome is not None:
             return f"{outcome.place.path} failed" if outcome.verdict == "fail" else ""
-        summary = self._sum_up(soak)
+        summary = self._lately(soak)
         return summary.reasons[0] if summary.verdict == "fail" else ""
+
+    def sum_up(self, soak: Soak) -> SoakSummary:
+        """Everything so far."""
+        tally, history = soak.docket.tally, soak.processes.history
+        return sum_up(self._store, tally, history, self._conditions)
 
     def _tell(self, told: Told) -> None:
         self._told.append(told)
         self._view.tell(told)
 
-    def _sum_up(self, soak: Soak) -> SoakSummary:
+    def _lately(self, soak: Soak) -> SoakSummary:
+        """A summary that is not too old."""
         now = time.monotonic()
         if self._summary is None or now >= self._next:
-            known = facts(self._store)
-            self._summary = judge(
-                soak.docket.tally, soak.processes.history, known, self._conditions
-            )
+            self._summary = self.sum_up(soak)
             self._next = time.monotonic() + (time.monotonic() - now) / _SHARE
         return self._summary
 
     def _stands(self, soak: Soak) -> Live:
-        summary = self._sum_up(soak)
+        summary = self._lately(soak)
         hands = soak.crew.hands if soak.crew is not None else []
         return Live(
             elapsed=soak.elapsed,

@@ -30,12 +30,15 @@ def command(parts: tuple[Path, ...], out: Path, assertions: tuple[str, ...], as_
     \b
     replay merge machine-1 machine-2 machine-3 --out whole
     """
+    from replay.cli.console import Console
     from replay.cli.soaking import conclude
     from replay.endurance import promises
+    from replay.soak.assess import assess
     from replay.soak.merging import merge
 
     conditions = [promises.parse(text) for text in assertions]
     store = merge(parts, out)
     if not conditions:
         conditions = [promises.parse(text) for text in store.asked.assertions]
-    sys.exit(conclude(store, conditions, as_json=as_json))
+    summary = assess(store, conditions)
+    sys.exit(conclude(store, summary, Console(stderr=as_json), as_json=as_json))

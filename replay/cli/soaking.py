@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,7 +24,8 @@ from replay.cli.following import SoakFollower
 from replay.cli.remembering import recalled, refuse_sources
 from replay.conditions import Condition
 from replay.endurance import promises
-from replay.errors import UsageError
+from replay.endurance.summary import SoakSummary
+from replay.errors import ReplayError, UsageError
 from replay.faults import Plan
 from replay.faults.quantities import duration_text
 from replay.faults.rules import Rule
@@ -33,11 +35,11 @@ from replay.report.soak_files import render_files
 from replay.report.soak_live import make_soak_view
 from replay.soak import playlist
 from replay.soak.assess import assess
-from replay.soak.processes import missing
 from replay.soak.rota import LEAST_SECONDS, Rota
 from replay.soak.soak import Soak
 from replay.soak.store import SUMMARY, Asked, Store, prepare
 from replay.take import RunOptions
+from replay.watching import exists
 from replay.wire.http import redact
 
 #: The service ends a session after so long.
@@ -55,18 +57,20 @@ def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> i
     """
     if options["resume"] is not None:
         store, options = _resumed(context.command, options)
+        conditions = _checked(options)
     else:
+        conditions = _checked(options)
         store = _begun(context.meta["arguments"], options)
-    conditions = [promises.parse(text) for text in options["assertions"]]
-    if store.left:
-        _play(store, options, conditions, Console(stderr=as_json))
-    return conclude(store, conditions, as_json=as_json)
-
-
-def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) -> int:
-    """Sum a soak up, leave its reports in its directory, and say what came of it: the exit code."""
     console = Console(stderr=as_json)
-    summary = assess(store, conditions)
+    if store.left:
+        summary = _play(store, options, conditions, console)
+    else:
+        summary = assess(store, conditions)
+    return conclude(store, summary, console, as_json=as_json)
+
+
+def conclude(store: Store, summary: SoakSummary, console: Console, *, as_json: bool) -> int:
+    """Leave a soak's reports in its directory, and say what came of it: the exit code."""
     with console.status("writing …") if console.is_terminal else nullcontext():
         store.write(render_files(summary))
     soak_text.show(summary, console)
@@ -79,23 +83,23 @@ def conclude(store: Store, conditions: Sequence[Condition], *, as_json: bool) ->
     return EXITS[summary.verdict]
 
 
+def _checked(options: Mapping[str, Any]) -> list[Condition]:
+    """The conditions, once nothing is wrong with them, nor with the processes to be watched."""
+    for pid in options["watched"]:
+        if not exists(pid):
+            raise UsageError(f"--watch-pid {pid}: there is no such process")
+    return [promises.parse(text) for text in options["assertions"]]
+
+
 def _play(
     store: Store, options: Mapping[str, Any], conditions: list[Condition], console: Console
-) -> None:
-    gone = missing(options["watched"])
-    if gone:
-        raise UsageError(f"--watch-pid {gone[0]}: there is no such process")
+) -> SoakSummary:
     with make_soak_view(console) as view:
         shown = SoakFollower(store, conditions, view, abort=options["abort_on_fail"])
-        soak = Soak(
-            store,
-            _run_options(dict(options)),
-            options["watched"],
-            shown,
-            shown.enough,
-            options["metrics"],
-        )
+        run = _run_options(dict(options))
+        soak = Soak(store, run, options["watched"], shown, options["metrics"])
         trio.run(soak.run)
+        return shown.sum_up(soak)
 
 
 # ------------------------------------------------------------------ the plan
@@ -109,7 +113,11 @@ def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
     own, common = _told_apart(run, options)
     path = options["out"] or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-soak"
     prepare(path)
-    made = trio.run(playlist.make, path, options["sources"], run)
+    try:
+        made = trio.run(playlist.make, path, options["sources"], run)
+    except ReplayError:
+        shutil.rmtree(path, ignore_errors=True)  # it was empty before
+        raise
     return Store.create(
         path,
         Asked(

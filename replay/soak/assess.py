@@ -26,11 +26,17 @@ def assess(store: Store, conditions: Sequence[Condition]) -> SoakSummary:
     tally = Tally()
     for outcome in store.read(OUTCOMES, Outcome):
         tally.add(outcome)
-    return judge(tally, History(store.read(SAMPLES, Sample)), facts(store), conditions)
+    return sum_up(store, tally, History(store.read(SAMPLES, Sample)), conditions)
 
 
-def facts(store: Store) -> Facts:
-    """What the directory says besides sessions and samples."""
+def sum_up(
+    store: Store, tally: Tally, history: History, conditions: Sequence[Condition]
+) -> SoakSummary:
+    """The same of what somebody has read already."""
+    return judge(tally, history, _facts(store), conditions)
+
+
+def _facts(store: Store) -> Facts:
     asked, state = store.asked, store.state
     plan = msgspec.to_builtins(asked)
     for name in ("arguments", "schema", "directory"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from replay.endurance.resources import History, Sample
 from replay.watching import sample
@@ -65,8 +65,3 @@ class Processes:
 def name_of(pid: int) -> str:
     """What a process that somebody else has started is called."""
     return f"pid {pid}"
-
-
-def missing(pids: Sequence[int]) -> list[int]:
-    """Those that are not there."""
-    return [pid for pid in pids if sample(pid, children=False) is None]

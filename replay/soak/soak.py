@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -53,15 +53,14 @@ class Watcher(Protocol):
     def refresh(self, soak: Soak) -> None:
         """It has gone on; once a second."""
 
-    def told(self, soak: Soak, outcome: Outcome) -> None:
+    def told(self, outcome: Outcome) -> None:
         """A session has been judged."""
 
-    def died(self, soak: Soak, death: Death) -> None:
+    def died(self, death: Death) -> None:
         """A worker, or the sandbox (0), has died and is started again."""
 
-
-#: Says why it should end here, if it should: after an outcome, and once a minute with None.
-Enough = Callable[["Soak", Outcome | None], str]
+    def enough(self, soak: Soak, outcome: Outcome | None) -> str:
+        """Why it should end here, if it should: after an outcome, and once a minute with None."""
 
 
 class Soak:
@@ -81,7 +80,6 @@ class Soak:
         options: RunOptions,
         watched: Sequence[int],
         watcher: Watcher,
-        enough: Enough,
         metrics: tuple[str, int] | None = None,
     ) -> None:
         """Args:
@@ -102,7 +100,6 @@ class Soak:
         self._watched = watched
         self._watcher = watcher
         self._metrics = metrics
-        self._enough = enough
         self._origin = time.monotonic() - store.state.elapsed
         self._stopped: float | None = None
         self._host: Host | None = None
@@ -226,7 +223,7 @@ class Soak:
         self.store.state.deaths.append(death)
         self.store.checkpoint(self.elapsed)
         self.store.event("died", worker=death.worker, why=death.why, sessions=death.sessions)
-        self._watcher.died(self, death)
+        self._watcher.died(death)
 
     def _lost(self, why: str) -> None:
         self.died(Death(worker=0, t=round(self.now, 3), why=why))
@@ -244,7 +241,7 @@ class Soak:
 
     async def _judge_one(self, each: Finished) -> None:
         outcome = await self.docket.judge(each)
-        self._watcher.told(self, outcome)
+        self._watcher.told(outcome)
         await self._consider(outcome)
 
     async def _judge_rest(self) -> None:
@@ -252,7 +249,7 @@ class Soak:
             await self._judge_one(each)
 
     async def _consider(self, outcome: Outcome | None) -> None:
-        why = self._enough(self, outcome)
+        why = self._watcher.enough(self, outcome)
         if why and self._stopped is None:
             await self._stop(why)
 

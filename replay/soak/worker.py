@@ -15,8 +15,8 @@ import trio
 
 from replay import journal as j
 from replay.counter import COUNTER
-from replay.errors import FaultSyntaxError, MachineError, ReplayError
-from replay.faults import Plan, chaos, parse_fault, parse_plan
+from replay.errors import MachineError, ReplayError
+from replay.faults import Plan, chaos, parse_plan
 from replay.observer import settle_memory, watch_stalls
 from replay.recorder import FileRecorder, cannot_write, flush_forever, open_recorder
 from replay.soak.orders import ORDERS, Begun, Broken, Finish, Order, Over, Pulse, Report, Start
@@ -251,14 +251,7 @@ class Shift:
             case j.Lost():
                 self._connected.discard(recorder)
             case j.FaultFired():
-                self._faults[_kind(entry.text)] += 1
-
-
-def _kind(text: str) -> str:
-    try:
-        return parse_fault(text).kind
-    except FaultSyntaxError:
-        return text
+                self._faults[entry.fault] += 1
 
 
 async def _job(desk: Desk[Order, Report]) -> None:
