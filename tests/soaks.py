@@ -58,6 +58,15 @@ class Made:
         return self.hours * 3600
 
 
+#: With a leak, two sessions that lost audio, a worker that died, and conditions that fail.
+BAD = Made(
+    leak=20_000.0,
+    failing=((3, 1), (9, 2)),
+    dead=True,
+    conditions=("recover.p95 < 1ms", "lost_bytes == 0"),
+)
+
+
 def soak(made: Made | None = None) -> SoakSummary:
     """The summary of one."""
     made = made or Made()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from processes import printed_by_processes
 
 from replay import journal as j
 from replay.cli import root
@@ -81,17 +81,7 @@ def test_no_two_sessions_of_a_world_have_the_same_audio() -> None:
 def test_the_same_seed_is_the_same_world_in_another_process() -> None:
     """All journals, byte for byte, whatever seed the process hashes with."""
     code = "from test_simulate import SMALL, simulated; print(simulated(SMALL)[0].digest)"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=Path(__file__).parent,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "77")
-    }
+    found = printed_by_processes(code)
     assert found == {simulated(SMALL)[0].digest}
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
+from processes import printed_by_processes
 
 from replay import journal as j
 from replay.errors import UsageError
@@ -37,18 +34,7 @@ def spec(*faults: str, defect: str = "", seed: int = 1) -> Simulation:
 
 def test_the_same_spec_gives_the_same_journal_in_another_process() -> None:
     """Byte for byte, whatever seed the process hashes with."""
-    code = "from test_simulation import digest; print(digest())"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=Path(__file__).parent,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "77")
-    }
+    found = printed_by_processes("from test_simulation import digest; print(digest())")
     assert found == {digest()}
 
 

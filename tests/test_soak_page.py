@@ -11,20 +11,13 @@ import pytest
 from browser import FAINT, MOST_BYTES, opened, running_browser, tab
 from msgspec.structs import replace
 from pages import EVIL, links, text_of
-from soaks import Made, hostile, long, nothing, soak
+from soaks import BAD, hostile, long, nothing, soak
 
 from replay.charts import soak as charts
 from replay.endurance.histogram import Histogram
 from replay.endurance.outcome import Window
 from replay.endurance.summary import SoakSummary
 from replay.report.page import page_of_soak
-
-BAD = Made(
-    leak=20_000.0,
-    failing=((3, 1), (9, 2)),
-    dead=True,
-    conditions=("recover.p95 < 1ms", "lost_bytes == 0"),
-)
 
 
 @pytest.fixture(scope="module")

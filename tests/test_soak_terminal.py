@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
-from soaks import Made, facts, hostile, nothing, now, outcomes, samples, soak
+from soaks import BAD, Made, facts, hostile, nothing, now, outcomes, samples, soak
 
 from replay.endurance import growth
 from replay.endurance.resources import History
@@ -23,13 +23,6 @@ from replay.report.soak_live import PlainView, TerminalView, line, make_soak_vie
 from replay.report.soak_now import Live, of_death, of_outcome
 from replay.report.soak_words import clock, process, size, span, title
 from replay.report.spark import spark
-
-BAD = Made(
-    leak=20_000.0,
-    failing=((3, 1), (9, 2)),
-    dead=True,
-    conditions=("recover.p95 < 1ms", "lost_bytes == 0"),
-)
 
 
 @pytest.fixture(scope="module")

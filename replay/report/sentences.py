@@ -7,26 +7,13 @@ from collections.abc import Iterator
 from replay import waterfall
 from replay.callbacks import Callbacks
 from replay.catalogue import CATALOGUE
+from replay.latency import Latencies
 from replay.report.numbers import fine, ms, number, share
 from replay.statistics import Distribution
 from replay.summary import Summary
 
 #: Measures of latency, in the order in which they are shown, and what they are called.
-MEASURES = {
-    name: CATALOGUE[name].title
-    for name in (
-        "ack",
-        "first_partial",
-        "partial_lag",
-        "word_first",
-        "word_stable",
-        "word_final",
-        "final",
-        "final_forced",
-        "endpointing",
-        "decoding",
-    )
-}
+MEASURES = {name: CATALOGUE[name].title for name in Latencies.__struct_fields__}
 #: Steps of an outage.
 STEPS = {
     "detect_ms": "noticed",

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import product
 
 from replay.journal import ReferenceWord
+from replay.latency import Latencies
 from replay.sandbox.recognizers.scripted import Script, ScriptWord
 from replay.selftest.result import FROM_SEND
 from replay.selftest.trial import FORMAT, Trial
@@ -167,19 +168,7 @@ def losses() -> Trial:
 #: With it the jitter trial has slips of both kinds, and none that could be taken for a later word.
 _SEED = 47
 
-_LATENCIES = (
-    "ack",
-    "first_partial",
-    "partial_lag",
-    "word_first",
-    "word_stable",
-    "word_final",
-    "final",
-    "final_forced",
-    "endpointing",
-    "decoding",
-    "partial_gap",
-)
+_LATENCIES = (*Latencies.__struct_fields__, "partial_gap")
 _SESSION = ("round_trip", "first_text", "end_of_session", "partials", "finals", "words")
 _STABILITY = (
     "unstable_partial_word_ratio",

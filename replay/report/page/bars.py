@@ -14,7 +14,6 @@ from replay.report.numbers import ms
 from replay.report.page.axes import Axis, Tick, clock, linear
 from replay.report.page.cells import plural
 from replay.statistics import Distribution
-from replay.summary import Summary
 from replay.waterfall import STEPS
 
 TITLES = {
@@ -284,8 +283,3 @@ def moves(measure: str, found: Sequence[Difference], names: Mapping[str, str]) -
             for each in found
         ],
     )
-
-
-def step_figures(summary: Summary) -> list[tuple[str, Distribution]]:
-    """The steps of a run's waterfall."""
-    return [(name, getattr(summary.waterfall, name)) for name in STEPS]
