@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import trio
 import trio.testing
 from browser import FAINT, chromium, running_browser, tab
+from pages import text_of
 from sandboxes import ALL, GOOD_DAY, SECOND, Client, join, sandbox, scripted, words
 
 from replay.sandbox.defects import planted
@@ -36,27 +36,6 @@ LOG = logging.getLogger("replay.sandbox.live")
 def seen(box: Sandbox, *, guarded: bool = False) -> str:
     """What can be read on the page of `box`, a word's distance between elements."""
     return text_of(render(status(box, guarded=guarded)))
-
-
-def text_of(page: str) -> str:
-    class Reader(HTMLParser):
-        text = ""
-        hidden = False
-
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            self.hidden = tag in ("script", "style")
-            self.text += " "
-
-        def handle_endtag(self, tag: str) -> None:
-            self.hidden = False
-            self.text += " "
-
-        def handle_data(self, data: str) -> None:
-            self.text += "" if self.hidden else data
-
-    reader = Reader()
-    reader.feed(page)
-    return " ".join(reader.text.split())
 
 
 def utterance(text: str, channel: int = 0) -> Utterance:
