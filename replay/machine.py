@@ -24,6 +24,12 @@ def this_machine() -> Machine:
     )
 
 
+def usable_cores() -> list[int]:
+    """The numbers of the cores that this process may use, as far as the system tells."""
+    every = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return every or list(range(os.cpu_count() or 1))
+
+
 def _processor() -> str:
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from replay import __version__
 from replay.errors import MachineError, UsageError
+from replay.machine import usable_cores
 from replay.simulation.asked import Asked
 from replay.simulation.verdict import SeedResult
 from replay.simulation.worker import Job, Report
@@ -78,7 +79,7 @@ def processes(text: str, seeds: int) -> int:
         UsageError: it is neither.
     """
     if text == "auto":
-        return max(1, min(len(os.sched_getaffinity(0)), seeds))
+        return max(1, min(len(usable_cores()), seeds))
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1024):
         raise UsageError(f"--processes {text!r}: use auto, or a number from 1 to 1024")
     return min(int(text), seeds)

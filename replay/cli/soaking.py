@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -29,7 +28,7 @@ from replay.errors import ReplayError, UsageError
 from replay.faults import Plan
 from replay.faults.quantities import duration_text
 from replay.faults.rules import Rule
-from replay.machine import this_machine
+from replay.machine import this_machine, usable_cores
 from replay.report import soak_text
 from replay.report.soak_files import render_files
 from replay.report.soak_live import make_soak_view
@@ -129,7 +128,7 @@ def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
             sources=list(options["sources"]),
             target=redact(run.target.url) if run.target.url else run.target.kind,
             rota=rota,
-            processes=options["processes"] or len(os.sched_getaffinity(0)),
+            processes=options["processes"] or len(usable_cores()),
             seed=options["seed"],
             keep=options["keep"],
             faults=list(own.texts),

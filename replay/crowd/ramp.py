@@ -20,6 +20,7 @@ from replay.conditions import Condition
 from replay.crowd import talk
 from replay.crowd.owner import Hold, open_crowd
 from replay.errors import UsageError
+from replay.machine import usable_cores
 from replay.recorder import cannot_write
 from replay.target import Target, open_owned_target
 from replay.tasks import until_signalled
@@ -136,8 +137,7 @@ def share_cores(target: Target, *, processes: int | None) -> tuple[Cores, int]:
     A sandbox of our own gets one core for itself, as far as there are two; another target of this
     machine takes what it likes.
     """
-    every = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    every = every or list(range(os.cpu_count() or 1))
+    every = usable_cores()
     if target.kind != "sandbox":
         return Cores(client=every, shared=is_loopback(target.url)), processes or len(every)
     if len(every) == 1:

@@ -87,13 +87,14 @@ def simulate_seed(job: Job, tell: Callable[[SeedResult], None]) -> SeedResult:
 
 def _keep(directory: Path, played: Played) -> None:
     """The session as a run's directory has it."""
+    from replay import rundir
     from replay.audio import wav_header
 
     path = directory / played.spec.name
     path.mkdir(parents=True, exist_ok=True)
     fmt = played.spec.format
-    (path / "journal.jsonl").write_bytes(played.done.journal)
-    for name, audio in (("sent.wav", played.done.sent), ("recorded.wav", played.done.recorded)):
+    (path / rundir.JOURNAL).write_bytes(played.done.journal)
+    for name, audio in ((rundir.SENT, played.done.sent), (rundir.RECORDED, played.done.recorded)):
         if audio is not None:
             (path / name).write_bytes(wav_header(fmt, len(audio)) + audio)
 
