@@ -30,6 +30,31 @@ class Usage(Struct, kw_only=True):
     threads: int = 0
     processes: int = 0
 
+    def sample(
+        self,
+        t: float,
+        who: str,
+        pid: int,
+        *,
+        reconnects: int,
+        sessions: int,
+        generation: int = 0,
+        tasks: int | None = None,
+    ) -> Sample:
+        """As it is kept; see `Sample` for the arguments."""
+        return Sample(
+            t=round(t, 3),
+            who=who,
+            pid=pid,
+            generation=generation,
+            rss=self.rss,
+            fds=self.fds,
+            threads=self.threads,
+            tasks=tasks,
+            reconnects=reconnects,
+            sessions=sessions,
+        )
+
 
 def sample(pid: int, *, children: bool = True) -> Usage | None:
     """What the process takes now, with its children and theirs; None when it is gone.
@@ -145,16 +170,7 @@ class Watch:
                 each.gone = now
                 continue
             samples.append(
-                Sample(
-                    t=round(now, 3),
-                    who=each.who,
-                    pid=each.pid,
-                    rss=usage.rss,
-                    fds=usage.fds,
-                    threads=usage.threads,
-                    reconnects=reconnects,
-                    sessions=sessions,
-                )
+                usage.sample(now, each.who, each.pid, reconnects=reconnects, sessions=sessions)
             )
         if samples:
             try:

@@ -35,7 +35,7 @@ from replay.soak.rota import Rota
 from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Keep, Store, prepare
 from replay.source import SourceSpec
 from replay.take import RunOptions
-from replay.watching import exists
+from replay.watching import Usage, exists
 
 FORMAT = AudioFormat()
 OPTIONS = RunOptions(SourceSpec(""))
@@ -291,7 +291,7 @@ def test_a_common_cut_gives_its_name_to_the_losses_it_brought(tmp_path: Path) ->
 # ------------------------------------------------------------------ processes
 
 
-def test_processes_begin_a_generation_with_each_run() -> None:
+def test_processes_begin_a_generation_with_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """No slope is taken across a restart."""
     earlier = [
         Sample(t=1, who="worker 1", pid=7, generation=3, rss=1, fds=1, threads=1),
@@ -306,6 +306,11 @@ def test_processes_begin_a_generation_with_each_run() -> None:
     assert taken.rss > 1 << 20
     assert processes.latest == {"supervisor": taken}
     assert len(processes.history.tracks) == 3
+    # Another process that has its number by now is not the same.
+    other = Usage(began=0.0, rss=1, fds=1, threads=1, processes=1)
+    monkeypatch.setattr("replay.soak.processes.sample", lambda *_, **__: other)
+    assert processes.take(3.0, "supervisor", os.getpid(), 0, reconnects=5, sessions=2) is None
+    monkeypatch.undo()
     gone = 2**22 + 1
     assert processes.take(2.0, "pid", gone, 0, reconnects=0, sessions=0) is None
     assert exists(os.getpid())

@@ -22,6 +22,7 @@ class Processes:
         self.history = History()
         self.latest: dict[str, Sample] = {}
         self._last: dict[str, int] = {}
+        self._began: dict[tuple[str, int], float] = {}
         for each in earlier:
             self.history.add(each)
             self._last[each.who] = max(self._last.get(each.who, 0), each.generation)
@@ -41,18 +42,16 @@ class Processes:
         reconnects: int,
         sessions: int,
     ) -> Sample | None:
-        """Look at a process; None when it is gone. Our own children have samples of their own."""
+        """Look at a process; None when it is gone, also when another has its number now. Our own
+        children have samples of their own."""
         usage = sample(pid, children=pid != os.getpid())
-        if usage is None:
+        if usage is None or usage.began != self._began.setdefault((who, generation), usage.began):
             return None
-        taken = Sample(
-            t=round(t, 3),
-            who=who,
-            pid=pid,
+        taken = usage.sample(
+            t,
+            who,
+            pid,
             generation=generation,
-            rss=usage.rss,
-            fds=usage.fds,
-            threads=usage.threads,
             tasks=tasks,
             reconnects=reconnects,
             sessions=sessions,
