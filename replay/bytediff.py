@@ -29,8 +29,8 @@ _BATCH = 1 << 10
 _BATCH_MAX = 1 << 20
 #: Agreement beyond this is not measured when places are compared.
 _FAR = 1 << 18
-#: Bytes to each side within which a place is sought first.
-_NEAR = 1 << 20
+#: Bytes to each side within which a place is sought first, and then.
+_NEAR = (1 << 17, 1 << 20)
 #: Places compared at most, and how many neighbours on each side a block may offer.
 _TRIES = 64
 _NEIGHBOURS = 3
@@ -65,7 +65,7 @@ def runs(sent: Bytes, recorded: Bytes) -> list[Run]:
         if j >= len(recorded):
             break
         place = _by_tail(sent, recorded, j, tail)
-        if place is None:
+        if place is None and index is None:
             place = _nearby(sent, recorded, i, j)
         if place is None:
             index = index or _Index(sent, 0, len(sent))
@@ -88,12 +88,14 @@ def _by_tail(sent: Bytes, recorded: Bytes, j: int, tail: int) -> tuple[int, int]
 def _nearby(sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
     """Where to go on if both soon agree again, for as long as places are compared: no place further
     away could be better. It spares most recordings the index of all that was sent."""
-    begin = max(0, i - _NEAR) // BLOCK * BLOCK
-    index = _Index(sent, begin, min(i + _NEAR, len(sent)))
-    place = _resume(index, sent, recorded, i, j, min(j + _NEAR // 2, len(recorded)))
-    if place is None or _agree(sent, place[0], recorded, place[1], limit=_FAR) < _FAR:
-        return None
-    return place
+    for near in _NEAR:
+        begin = max(0, i - near) // BLOCK * BLOCK
+        index = _Index(sent, begin, min(i + near, len(sent)))
+        place = _resume(index, sent, recorded, i, j, min(j + near // 2, len(recorded)))
+        if place is not None:
+            far = _agree(sent, place[0], recorded, place[1], limit=_FAR)
+            return place if far == _FAR else None
+    return None
 
 
 class _Index:

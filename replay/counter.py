@@ -20,9 +20,14 @@ ENOUGH = 3 * _WORD
 def counted(offset: int, size: int) -> bytes:
     """`size` bytes of it from `offset` on."""
     first, last = offset // _WORD, -(-(offset + size) // _WORD)
-    words = (np.arange(first, last, dtype=np.int64) % _MODULUS).astype("<u4")
+    begin = first % _MODULUS
+    if begin + last - first <= _MODULUS:
+        words = np.arange(begin, begin + last - first, dtype="<u4")
+    else:
+        words = (np.arange(first, last, dtype=np.int64) % _MODULUS).astype("<u4")
     start = offset - first * _WORD
-    return words.tobytes()[start : start + size]
+    data = words.tobytes()
+    return data if len(data) == size else data[start : start + size]
 
 
 def place(data: bytes) -> int | None:

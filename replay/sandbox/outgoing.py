@@ -65,11 +65,13 @@ class Outgoing:
         `key`: says of a post which others tell the same.
         """
         now = self._now()
-        message.session_id, message.created_at = self._id, written(now)
+        stamp = written(now)
+        message.session_id, message.created_at = self._id, stamp
         # Posts are on record first: what a websocket was told is not put out again after a restart.
         self._mail.put(message, key)
         if wanted(message, self._wanted):
-            stamp = written(self._flaws.clock(now))
+            spoilt = self._flaws.clock(now)
+            stamp = stamp if spoilt is now else written(spoilt)
             for each in self._flaws.say(message):
                 self._put(each, stamp)
 
