@@ -86,14 +86,15 @@ def _by_tail(sent: Bytes, recorded: Bytes, j: int, tail: int) -> tuple[int, int]
 
 
 def _nearby(sent: Bytes, recorded: Bytes, i: int, j: int) -> tuple[int, int] | None:
-    """Where to go on if both soon agree again, for as long as places are compared: no place further
-    away could be better. It spares most recordings the index of all that was sent."""
+    """Where to go on if both agree again from here on, for as long as places are compared: no place
+    further away could be better, unless this one left something out of the recording. It spares
+    most recordings the index of all that was sent."""
     for near in _NEAR:
         begin = max(0, i - near) // BLOCK * BLOCK
         index = _Index(sent, begin, min(i + near, len(sent)))
         place = _resume(index, sent, recorded, i, j, min(j + near // 2, len(recorded)))
-        if place is not None:
-            far = _agree(sent, place[0], recorded, place[1], limit=_FAR)
+        if place is not None and place[1] == j:
+            far = _agree(sent, place[0], recorded, j, limit=_FAR)
             return place if far == _FAR else None
     return None
 

@@ -155,6 +155,15 @@ def test_a_long_recording_takes_linear_time() -> None:
     assert compare(sent, recorded, 2).lost_bytes == 30 * 1000
 
 
+@pytest.mark.parametrize("back", [100_000, 144_000, 1_100_000, 1_600_000])
+def test_a_repeat_that_is_cut_again_is_counted_twice_however_far_back(back: int) -> None:
+    """The second one reaches further than the first; what is nearest is not what explains all."""
+    sent = np.random.default_rng(7).integers(0, 255, 4 << 20, np.uint8).tobytes()
+    cut = 3_000_000
+    recorded = sent[:cut] + sent[cut - back :][:12_800] + sent[cut - back :]
+    assert amounts(compare(sent, recorded, 2)) == (0, back + 12_800, 0, 0)
+
+
 def test_repeats_within_the_window_are_no_failure() -> None:
     """What was in flight at a cut may be recorded twice; a byte more may not."""
     timeline = Builder().play([Cut(1210, 1905)]).finish(4600).timeline()

@@ -470,6 +470,35 @@ def test_a_fault_that_proves_nothing(
     assert says in found.why
 
 
+# ------------------------------------------------------------------ T1 by itself
+
+
+@pytest.mark.parametrize(
+    ("second", "state", "says"),
+    [(1220, "pass", "whose audio was recorded twice"), (1125, "fail", "final told twice")],
+)
+def test_what_was_recorded_twice_may_be_told_twice(second: float, state: str, says: str) -> None:
+    """After the cut, the service has the 100 ms from 1.1 s on again, from 1.2 s of its recording:
+    words that it heard there are told again rightly, on one connection; others are not."""
+    built = cut()
+    built.entries.append(final("twice", 1120, 1180, "20", 1990, 2))
+    built.entries.append(final("twice", second, second + 60, "21", 2100, 2))
+    found = outcome(built, "T1")
+    assert found.state == state
+    assert any(says in each.detail for each in found.findings)
+
+
+@pytest.mark.parametrize(("end", "excused"), [(4.0, True), (2.0, False)])
+def test_a_final_on_its_way_is_timed_by_the_common_one(end: float, excused: bool) -> None:
+    """Finals come a second after their audio, but for one that seemed to come at once."""
+    built = Builder(seconds=8.0).play([Cut(5010, 5200)])
+    for k, said in enumerate((500, 900, 1300, 1700, 2500, 3100)):
+        built.transcript(said + (5 if k == 3 else 1000), [(f"w{k}", said - 200, said)], final=True)
+    case = Case(built.finish(9000, connection=2).timeline(), None)
+    unheard = told.final("unheard", end - 0.3, end, recorded=(end - 0.3, end))
+    assert told.on_its_way(case, unheard, told.told(case.timeline)) is excused
+
+
 # ------------------------------------------------------------------ T1 against controls
 
 

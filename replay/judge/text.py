@@ -14,6 +14,7 @@ from replay.judge.told import (
     missing,
     on_its_way,
     once,
+    recorded_twice,
     spread,
     told,
 )
@@ -53,11 +54,13 @@ def _said_again(case: Case, finals: list[Final]) -> list[Finding]:
     """Finals told twice, and names of utterances used twice."""
     found = []
     for earlier, later in doubled(finals):
+        severity: Severity = "error"
         text = f"final told twice: {_quote(later)}"
-        same = earlier.connection == later.connection
-        if not same:
-            text += ", again after a reconnection"
-        found.append(_about(case, "error" if same else "info", text, later))
+        if earlier.connection != later.connection:
+            text, severity = f"{text}, again after a reconnection", "info"
+        elif recorded_twice(earlier, later):
+            text, severity = f"{text}, whose audio was recorded twice", "info"
+        found.append(_about(case, severity, text, later))
     names: dict[tuple[int, str], Final] = {}
     for each in finals:
         earlier = names.setdefault((each.channel, each.id), each)

@@ -40,7 +40,7 @@ _LATE = ("delay", "throttle")
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """One final. `start` and `end`: seconds of audio as the client counts; `recorded`: the end as
+    """One final. `start` and `end`: seconds of audio as the client counts; `recorded`: the same as
     the service counts, None where no service of this run did."""
 
     text: str
@@ -51,7 +51,7 @@ class Final:
     t: int = 0
     connection: int = 0
     words: tuple[str, ...] = field(default=(), compare=False)
-    recorded: float | None = field(default=None, compare=False)
+    recorded: tuple[float, float] | None = field(default=None, compare=False)
 
 
 def final(text: str, start: float, end: float, channel: int = 0, **where: object) -> Final:
@@ -72,6 +72,7 @@ def told(timeline: Timeline) -> list[Final]:
             id=message.data.id,
             t=heard.t,
             connection=heard.connection,
+            recorded=(message.data.utterance.start, message.data.utterance.end),
         )
         for (heard, message), span in zip(came, axis, strict=True)
     ]
@@ -84,7 +85,7 @@ def filed(timeline: Timeline, job: Job | None) -> list[Final] | None:
     said = job.result.transcription.utterances
     axis = _axis(timeline, said)
     return [
-        final(each.text, *span, each.channel, recorded=each.end)
+        final(each.text, *span, each.channel, recorded=(each.start, each.end))
         for each, span in zip(said, axis, strict=True)
     ]
 
@@ -150,17 +151,22 @@ def doubled(finals: Sequence[Final]) -> list[tuple[Final, Final]]:
     for index, later in enumerate(finals):
         for earlier in finals[max(0, index - 50) : index]:
             same = earlier.words == later.words and earlier.channel == later.channel
-            if same and _same_time(earlier, later):
+            if same and _same_time((earlier.start, earlier.end), (later.start, later.end)):
                 pairs.append((earlier, later))
                 break
     return pairs
 
 
-def _same_time(one: Final, other: Final) -> bool:
-    common = min(one.end, other.end) - max(one.start, other.start)
-    return common > 0.5 * min(one.end - one.start, other.end - other.start) or (
-        one.start == other.start and one.end == other.end
-    )
+def recorded_twice(one: Final, other: Final) -> bool:
+    """Are these of the same audio, which the service has twice?"""
+    if one.recorded is None or other.recorded is None:
+        return False
+    return not _same_time(one.recorded, other.recorded)
+
+
+def _same_time(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    common = min(one[1], other[1]) - max(one[0], other[0])
+    return common > 0.5 * min(one[1] - one[0], other[1] - other[0]) or one == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +205,18 @@ def on_its_way(case: Case, unheard: Final, finals: Sequence[Final]) -> bool:
     """May this final have been under way when a connection broke, and been lost with it?
 
     A service cannot know that it did not arrive: messages have no acknowledgement. It was due as
-    long after its audio as the quickest of the others; any audio arrived some time between its
-    first sending and its acknowledgement. Its audio may end with the silence that ends an
-    utterance, and that may have come much later.
+    long after its audio as the others, between the quickest and the common of them; any audio
+    arrived some time between its first sending and its acknowledgement. Its audio may end with the
+    silence that ends an utterance, and that may have come much later.
     """
     after_sending, after_ack = _delays(case, finals)
     (sent, _), (_, acked) = _came(case, np.array([unheard.end, unheard.end + _silence(case)]))
     if unheard.recorded is not None:
-        since, until = _recorded(case, unheard.recorded)
+        since, until = _recorded(case, unheard.recorded[1])
         sent, acked = min(sent, since), max(acked, until)
     earliest = sent + min([*after_ack[after_ack >= 0], *after_sending], default=0.0)
     # Where no other final came, nobody knows how long they take.
-    latest = acked + min(after_sending, default=float("inf"))
+    latest = acked + (float(np.median(after_sending)) if len(after_sending) else np.inf)
     margin = _MARGIN * NS
     return any(
         earliest - margin <= until and since <= latest + margin for since, until in _in_doubt(case)
