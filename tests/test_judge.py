@@ -499,6 +499,22 @@ def test_a_final_on_its_way_is_timed_by_the_common_one(end: float, excused: bool
     assert told.on_its_way(case, unheard, told.told(case.timeline)) is excused
 
 
+def test_what_was_held_back_is_no_sign_that_all_has_come() -> None:
+    """A message comes at the end of a hold, and is as old as that; what followed it was lost."""
+    built = Builder(seconds=12.0).play([Cut(9000, 9200)])
+    for said in (500, 900, 1300, 1700, 2500):
+        built.transcript(said + 100, [(f"w{said}", said - 200, said)], final=True)
+    built.entries = [e for e in built.entries if not (isinstance(e, j.Ack) and e.t > ns(3050))]
+    built.speech_end(6500, 2900)
+    built.entries.append(fault("hold(both, 3.4s)", 3100, direction="both", until=ns(6500)))
+    unheard = told.final("unheard", 2.7, 2.95, recorded=(2.7, 2.95))
+    case = Case(built.finish(13_000, connection=2).timeline(), None)
+    assert told.on_its_way(case, unheard, told.told(case.timeline))
+    drop(j.FaultFired)(built)
+    case = Case(built.timeline(), None)
+    assert not told.on_its_way(case, unheard, told.told(case.timeline))
+
+
 # ------------------------------------------------------------------ T1 against controls
 
 

@@ -33,9 +33,10 @@ _AT_ONCE = NS // 4
 #: Nobody can time a final better than this, in seconds.
 _MARGIN = 0.5
 
-
-#: Our faults that make what passes late, and do not keep it from passing.
-_LATE = ("delay", "throttle")
+#: So many ns after one of our faults, what it made late may still be coming.
+_CATCHES_UP = 2 * NS
+#: Messages that are to be joined wait for each other no longer than this, in ns.
+_JOINED = NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,17 +281,21 @@ def _in_doubt(case: Case) -> list[tuple[float, float]]:
 
 
 def _late(case: Case, since: int, until: int) -> int:
-    """How late, in ns, what came then may have been by our own faults on its way."""
+    """How late, in ns, what came then may have been by our own faults on its way, or by one that
+    was over just before: what waited comes at once then."""
     late = 0
     for fired in case.fired:
         over = fired.until if fired.until is not None else case.timeline.last
-        if fired.fault not in _LATE or fired.direction == "up" or not fired.t <= until:
+        if fired.direction == "up" or fired.t > until or over < since - _CATCHES_UP:
             continue
-        if fired.fault == "delay" and over >= since - 2 * NS:
-            late = max(late, _delay(fired))
-        elif fired.fault == "throttle" and over >= since:
-            late = max(late, since - fired.t)
-    return max(late, 0)
+        match fired.fault:
+            case "delay":
+                late = max(late, _delay(fired))
+            case "throttle" | "hold":
+                late = max(late, since - fired.t)
+            case "coalesce":
+                late = max(late, _JOINED)
+    return late
 
 
 def _delay(fired: journal.FaultFired) -> int:
