@@ -17,18 +17,19 @@ from hypothesis import strategies as st
 from played_soaks import session
 
 from replay.audio import AudioFormat, Chunk, wav_header
-from replay.endurance.outcome import Outcome, Place, Window
+from replay.endurance.outcome import Outcome, Place
 from replay.endurance.resources import History, Sample
 from replay.endurance.summary import Death
 from replay.endurance.tally import Tally
 from replay.errors import MachineError, UsageError
-from replay.faults import Fault, parse_plan
+from replay.faults import parse_plan
 from replay.journal import ReferenceWord
 from replay.sandbox.process import SandboxProcess
 from replay.soak import host, playlist
 from replay.soak.assess import assess, sum_up
 from replay.soak.judging import judge
 from replay.soak.merging import merge
+from replay.soak.orders import Cut
 from replay.soak.playlist import Playlist, Reel
 from replay.soak.processes import Processes
 from replay.soak.rota import Rota
@@ -249,7 +250,7 @@ def test_what_stays_of_a_session_that_failed(
     path.mkdir(parents=True)
     (path / "journal.jsonl").write_bytes((JOURNALS / "outage.jsonl").read_bytes())
     place = Place(slot=0, number=1, path="sessions/0000-0001")
-    found = judge(tmp_path, place, 10.0, "the target was gone", [], keep, failing)
+    found = judge(tmp_path, place, 10.0, "the target was gone", keep, failing)
     assert found.verdict == "fail"
     assert found.reasons[0] == "the target was gone"
     assert {each.name for each in path.iterdir()} == left
@@ -262,7 +263,7 @@ def test_what_stays_of_a_session_that_passed(tmp_path: Path) -> None:
     path.mkdir(parents=True)
     (path / "journal.jsonl").write_bytes((JOURNALS / "plain.jsonl").read_bytes())
     place = Place(slot=0, number=1, path="sessions/0000-0001")
-    assert judge(tmp_path, place, 10.0, "", [], "failing", 0).verdict != "fail"
+    assert judge(tmp_path, place, 10.0, "", "failing", 0).verdict != "fail"
     assert not path.exists()
 
 
@@ -272,20 +273,8 @@ def test_a_session_of_which_nothing_was_written(tmp_path: Path) -> None:
     path.mkdir(parents=True)
     (path / "journal.jsonl").touch()
     place = Place(slot=0, number=1, path="sessions/0000-0001", cut=True)
-    found = judge(tmp_path, place, 3.0, "its worker was killed", [], "failing", 0)
+    found = judge(tmp_path, place, 3.0, "its worker was killed", "failing", 0)
     assert (found.verdict, found.reasons) == ("unknown", ["its worker was killed"])
-
-
-def test_a_common_cut_gives_its_name_to_the_losses_it_brought(tmp_path: Path) -> None:
-    """They are in no session's own journal as faults."""
-    path = tmp_path / "s"
-    path.mkdir()
-    lines = (JOURNALS / "outage.jsonl").read_bytes().splitlines(keepends=True)
-    (path / "journal.jsonl").write_bytes(b"".join(x for x in lines if b'"fault' not in x))
-    place = Place(slot=0, number=1, path="s", began=100.0)
-    cuts = [Window(100.0, 200.0, "restart")]
-    found = judge(tmp_path, place, 110.0, "", cuts, "all", 0)
-    assert [each.kind for each in found.outages] == ["restart"] * len(found.outages) != []
 
 
 # ------------------------------------------------------------------ processes
@@ -340,12 +329,11 @@ class Sandbox:
         await self._do("start")
 
 
-def hosted(sandbox: Sandbox, cuts: list[Window], deaths: list[str]) -> host.Host:
+def hosted(sandbox: Sandbox, cuts: list[Cut], deaths: list[str]) -> host.Host:
     origin = trio.current_time()
 
-    def cut(window: Window, fault: Fault) -> None:
-        assert fault.kind == "restart"
-        cuts.append(window)
+    async def cut(cut: Cut) -> None:
+        cuts.append(cut)
 
     return host.Host(
         cast("SandboxProcess", sandbox), 0, lambda: trio.current_time() - origin, cut, deaths.append
@@ -356,7 +344,7 @@ async def test_the_sandbox_is_taken_away_as_planned(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Every ten seconds for two, on the soak's clock; each start is a generation."""
-    sandbox, cuts = Sandbox(), list[Window]()
+    sandbox, cuts = Sandbox(), list[Cut]()
     hosting = hosted(sandbox, cuts, [])
     with trio.move_on_after(25):
         await hosting.disturb(parse_plan(["restart(2s) @ every 10s"]), Random(1), 0.0)
@@ -364,7 +352,9 @@ async def test_the_sandbox_is_taken_away_as_planned(
     assert [(round(at - origin, 3), what) for at, what in sandbox.done] == [
         (10, "kill"), (12, "end"), (12, "start"), (20, "kill"), (22, "end"), (22, "start"),
     ]  # fmt: skip
-    assert cuts == [Window(10, 12, "restart"), Window(20, 22, "restart")]
+    assert cuts == [
+        Cut(fault="restart(2s)", kind="restart", begun=at, over=at + 2) for at in (10, 20)
+    ]
     assert hosting.generation == 2
 
 
@@ -372,7 +362,7 @@ async def test_what_an_earlier_run_has_done_is_not_done_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """The schedule goes on where it was; once the soak is to end nothing is taken away."""
-    sandbox, cuts = Sandbox(), list[Window]()
+    sandbox, cuts = Sandbox(), list[Cut]()
     hosting = hosted(sandbox, cuts, [])
     plan = parse_plan(["restart(1s) @ 5s", "restart(1s) @ 15s", "restart(1s) @ 30s"])
     await trio.sleep(10)

@@ -20,6 +20,7 @@ from replay.soak.orders import (
     REPORTS,
     Begun,
     Broken,
+    Cut,
     Finish,
     Order,
     Over,
@@ -133,6 +134,12 @@ class Crew:
         for hand in self.hands:
             if hand.worker is not None:
                 await hand.worker.ask(Finish())
+
+    async def cut(self, cut: Cut) -> None:
+        """Have this put down in the journals of all sessions."""
+        for hand in self.hands:
+            if hand.worker is not None:
+                await hand.worker.ask(cut)
 
     async def _keep(self, hand: Hand) -> None:
         again = _AGAIN

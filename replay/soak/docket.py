@@ -57,7 +57,6 @@ class Docket:
             finished.place,
             finished.ended,
             finished.error,
-            list(store.state.cuts),
             store.asked.keep,
             self._failing,
         )

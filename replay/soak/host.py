@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import trio
 
-from replay.endurance.outcome import Window
 from replay.faults import Fault, Plan, Schedule
 from replay.faults.events import ConnectionOpened
 from replay.sandbox.process import SandboxProcess
+from replay.soak.orders import Cut
 from replay.soak.playlist import Playlist
 
 _LOOK_SECONDS = 1.0
@@ -22,7 +22,7 @@ class Host:
     """Args:
     generation: of its process now.
     clock: the soak's.
-    cut: is told of each time that it is taken away.
+    cut: is told before each time that it is taken away.
     died: is told of each time that it has gone on its own.
 
     Attributes:
@@ -35,7 +35,7 @@ class Host:
         sandbox: SandboxProcess,
         generation: int,
         clock: Callable[[], float],
-        cut: Callable[[Window, Fault], None],
+        cut: Callable[[Cut], Awaitable[None]],
         died: Callable[[str], None],
     ) -> None:
         self.generation = generation
@@ -85,8 +85,9 @@ class Host:
             firings = schedule.tick(self._clock())
 
     async def _restart(self, fault: Fault) -> None:
-        begun = self._clock()
-        self._cut(Window(round(begun, 3), round(begun + fault.seconds(), 3), fault.kind), fault)
+        begun = round(self._clock(), 3)
+        over = round(begun + fault.seconds(), 3)
+        await self._cut(Cut(fault=str(fault), kind=fault.kind, begun=begun, over=over))
         await self._sandbox.kill()
         await trio.sleep(fault.seconds())
         await self._again()

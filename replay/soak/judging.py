@@ -8,7 +8,7 @@ from pathlib import Path
 from replay import journal as j
 from replay import rundir
 from replay.endurance.folding import outcome
-from replay.endurance.outcome import Outcome, Place, Window
+from replay.endurance.outcome import Outcome, Place
 from replay.errors import MachineError, ReplayError
 from replay.faults import parse_plan
 from replay.recorder import cannot_write
@@ -19,27 +19,22 @@ from replay.summary import summarise
 
 #: So many directories of sessions that failed are kept whole; of more only the summary is.
 KEPT_FAILING = 50
-#: A loss may be noticed so much after the cut, or put down before it, in seconds.
-_SLACK = 1.0
 
 
-def judge(
-    soak: Path, place: Place, ended: float, error: str, cuts: list[Window], keep: Keep, failing: int
-) -> Outcome:
+def judge(soak: Path, place: Place, ended: float, error: str, keep: Keep, failing: int) -> Outcome:
     """Fold a session, and dispose of its directory.
 
     Args:
         soak: the soak's directory.
         ended: when it was over, on the soak's clock.
         error: the session broke off, and why; empty when it did not.
-        cuts: what hit all sessions at once, on the soak's clock.
         failing: directories of failing sessions that are kept already.
 
     Raises:
         MachineError: the disk is full.
     """
     path = soak / place.path
-    found = _fold(path, place, ended, error, cuts)
+    found = _fold(path, place, ended, error)
     try:
         _dispose(path, found, keep, failing)
     except OSError as failed:
@@ -47,14 +42,13 @@ def judge(
     return found
 
 
-def _fold(path: Path, place: Place, ended: float, error: str, cuts: list[Window]) -> Outcome:
+def _fold(path: Path, place: Place, ended: float, error: str) -> Outcome:
     try:
         run = rundir.load(path)
         comparison = run.compare()
         summary = summarise(run.timeline, comparison, damage=run.damage)
         place.repeat = _repeat(run.timeline.all(j.FaultPlanned), run.timeline.header)
         found = outcome(summary, run.timeline, comparison, place)
-        _name_cuts(found, cuts)
         rundir.write_summary(path, json_report.render(summary))
     except MachineError:
         raise
@@ -70,14 +64,6 @@ def _fold(path: Path, place: Place, ended: float, error: str, cuts: list[Window]
         found.verdict = "fail"
         found.reasons = [error, *found.reasons]
     return found
-
-
-def _name_cuts(found: Outcome, cuts: list[Window]) -> None:
-    """What hit all sessions at once is in no session's own journal."""
-    for each in found.outages:
-        for cut in cuts:
-            if not each.kind and cut.begun - _SLACK <= each.at <= cut.over + _SLACK:
-                each.kind = cut.kind
 
 
 def _repeat(planned: list[j.FaultPlanned], header: j.Header) -> str:

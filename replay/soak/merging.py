@@ -39,7 +39,6 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
         elapsed=max(part.state.elapsed for part in parts),
         runs=sum(part.state.runs for part in parts),
         deaths=[_death(n, each) for n, part in enumerate(parts, 1) for each in part.state.deaths],
-        cuts=[each for part in parts for each in part.state.cuts],
     )
     merged.checkpoint(merged.state.elapsed)
     for outcome in known:

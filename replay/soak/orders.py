@@ -100,6 +100,16 @@ class Finish(Struct, tag="finish"):
     """End the sessions' audio here, wait for their ends, begin none any more."""
 
 
+class Cut(Struct, kw_only=True, tag="cut"):
+    """All sessions are hit by `fault`, as it is written, of this `kind`; from `begun` to `over`, on
+    the soak's clock."""
+
+    fault: str
+    kind: str
+    begun: float
+    over: float
+
+
 class Begun(Struct, kw_only=True, tag="begun"):
     """A session has a directory; `path` is relative to the soak's. `at`: the soak's clock."""
 
@@ -141,7 +151,7 @@ class Broken(Struct, kw_only=True, tag="broken"):
     error: str
 
 
-Order = Start | Finish
+Order = Start | Finish | Cut
 Report = Begun | Over | Pulse | Broken
 #: The two as what is decoded; a union is no type to mypy.
 ORDERS: Any = Order

@@ -16,17 +16,17 @@ from typing import Protocol
 
 import trio
 
-from replay.endurance.outcome import Outcome, Window
+from replay.endurance.outcome import Outcome
 from replay.endurance.resources import Sample
 from replay.endurance.summary import Death
 from replay.errors import ServiceError, TransportError
-from replay.faults import Fault, parse_plan
+from replay.faults import parse_plan
 from replay.sandbox.process import SandboxProcess
 from replay.soak.crew import Crew, Finished, Hand
 from replay.soak.docket import Docket
 from replay.soak.host import Host, arguments
 from replay.soak.metrics import serve_metrics
-from replay.soak.orders import Begun, Manner, Start
+from replay.soak.orders import Begun, Cut, Manner, Start
 from replay.soak.playlist import WORDS
 from replay.soak.processes import SANDBOX, SUPERVISOR, Processes, name_of
 from replay.soak.store import SAMPLES, Store
@@ -228,10 +228,10 @@ class Soak:
     def _lost(self, why: str) -> None:
         self.died(Death(worker=0, t=round(self.now, 3), why=why))
 
-    def _cut(self, window: Window, fault: Fault) -> None:
-        self.store.state.cuts.append(window)
-        self.store.checkpoint(self.elapsed)
-        self.store.event("cut", fault=str(fault), at=window.begun)
+    async def _cut(self, cut: Cut) -> None:
+        self.store.event("cut", fault=cut.fault, at=cut.begun)
+        if self.crew is not None:
+            await self.crew.cut(cut)
 
     # ------------------------------------------------------------------ judging
 

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct, field
 
 from replay import storing
-from replay.endurance.outcome import Window
 from replay.endurance.summary import Death
 from replay.errors import MachineError, UsageError
 from replay.lines import decode_lines
@@ -83,13 +82,11 @@ class State(Struct, kw_only=True):
         elapsed: seconds of the soak's clock.
         runs: how often it has been started.
         deaths: of workers.
-        cuts: what hit all sessions at once.
     """
 
     elapsed: float = 0.0
     runs: int = 0
     deaths: list[Death] = field(default_factory=list)
-    cuts: list[Window] = field(default_factory=list)
 
 
 class Store:

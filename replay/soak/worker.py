@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,13 +12,13 @@ from pathlib import Path
 
 import trio
 
-from replay import journal as j
 from replay.counter import COUNTER
 from replay.errors import MachineError, ReplayError
 from replay.faults import Plan, chaos, parse_plan
 from replay.observer import settle_memory, watch_stalls
-from replay.recorder import FileRecorder, cannot_write, flush_forever, open_recorder
-from replay.soak.orders import ORDERS, Begun, Broken, Finish, Order, Over, Pulse, Report, Start
+from replay.recorder import cannot_write, flush_forever
+from replay.soak.journals import Journals
+from replay.soak.orders import ORDERS, Begun, Broken, Cut, Finish, Order, Over, Pulse, Report, Start
 from replay.soak.playlist import WAV, Reel, spoken_in
 from replay.soak.rota import LEAST_SECONDS, Visit, visits
 from replay.source import Source, SourceSpec, open_source
@@ -51,13 +50,9 @@ class Shift:
         self._service = service
         self._directory = Path(start.directory)
         self._rules = parse_plan(start.manner.faults)
-        self.recorders: list[FileRecorder] = []
+        self._journals = Journals(lambda: self.now)
         self._takes: set[Take] = set()
         self._finishing = trio.Event()
-        self._counts: Counter[str] = Counter()
-        self._connected: set[FileRecorder] = set()
-        self._faults: Counter[str] = Counter()
-        self._late = 0
         self._tidied = 0.0
         playlist = start.playlist
         shape = start.manner.options(SourceSpec(COUNTER), None, start.url).shape
@@ -78,10 +73,10 @@ class Shift:
         """Play until the rota is done, or somebody says to finish."""
         settle_memory()
         async with open_flat_nursery() as helpers:
-            helpers.start_soon(flush_forever, self.recorders)
+            helpers.start_soon(flush_forever, self._journals.recorders)
             helpers.start_soon(self._beat)
             helpers.start_soon(self._listen, helpers)
-            with watch_stalls(self.recorders):
+            with watch_stalls(self._journals.recorders):
                 async with open_flat_nursery() as slots:
                     for slot in self._start.slots:
                         slots.start_soon(self._keep, slot)
@@ -90,8 +85,11 @@ class Shift:
 
     async def _listen(self, nursery: trio.Nursery) -> None:
         async for order in self._desk:
-            if isinstance(order, Finish):
-                nursery.start_soon(self._finish)
+            match order:
+                case Cut():
+                    self._journals.hit(order)
+                case Finish():
+                    nursery.start_soon(self._finish)
         nursery.cancel_scope.cancel()  # nobody is there any more
 
     async def _finish(self) -> None:
@@ -108,16 +106,15 @@ class Shift:
             await trio.sleep(PULSE_SECONDS)
 
     async def _pulse(self) -> None:
-        late, self._late = self._late, 0
         await self._desk.say(
             Pulse(
                 at=self.now,
                 playing=len(self._takes),
-                connected=len(self._connected),
-                reconnects=self._counts["reconnects"],
+                connected=self._journals.connected,
+                reconnects=self._journals.reconnects,
                 tasks=trio.lowlevel.current_statistics().tasks_living,
-                faults=dict(self._faults),
-                late=late / 1e6,
+                faults=dict(self._journals.faults),
+                late=self._journals.take_late(),
             )
         )
 
@@ -175,7 +172,7 @@ class Shift:
         try:
             async with (
                 self._source(seconds, options) as source,
-                self._recorder(path, source) as recorder,
+                self._journals.open(path, source.format) as recorder,
             ):
                 plan = self._plan(seed, seconds)
                 injected = inject(self._service, options, plan, recorder, source.format, None)
@@ -223,35 +220,6 @@ class Shift:
             return
         async with open_source(options.source, options.shape, options.chunk) as source:
             yield source
-
-    @asynccontextmanager
-    async def _recorder(self, path: Path, source: Source) -> AsyncIterator[FileRecorder]:
-        """A recorder that is flushed with all others, and whose entries are counted."""
-        known: list[FileRecorder] = []
-
-        def count(entry: j.AnyEntry) -> None:
-            self._count(known[0], entry)
-
-        async with open_recorder(path, source.format, count) as recorder:
-            known.append(recorder)
-            self.recorders.append(recorder)
-            try:
-                yield recorder
-            finally:
-                self.recorders.remove(recorder)
-                self._connected.discard(recorder)
-
-    def _count(self, recorder: FileRecorder, entry: j.AnyEntry) -> None:
-        match entry:
-            case j.Produced():
-                self._late = max(self._late, entry.t - entry.due)
-            case j.Connected():
-                self._connected.add(recorder)
-                self._counts["reconnects"] += entry.connection > 1
-            case j.Lost():
-                self._connected.discard(recorder)
-            case j.FaultFired():
-                self._faults[entry.fault] += 1
 
 
 async def _job(desk: Desk[Order, Report]) -> None:
