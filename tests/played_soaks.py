@@ -154,6 +154,7 @@ def outcomes(draw: st.DrawFn, number: int) -> Outcome:
         latency=draw(latency),
         undisturbed=draw(latency),
         lateness=draw(VALUES.map(histogram)),
+        mistimed=draw(st.booleans()),
         stalls=draw(counted),
         minutes=draw(st.lists(minutes, max_size=3)),
         backs=draw(st.lists(backs, max_size=3)),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from played_soaks import histogram, outcomes, played, session
 
+from replay import journal
 from replay.continuity import Comparison, Finding, Range, compare
 from replay.endurance.folding import joined, outcome
 from replay.endurance.histogram import Histogram
@@ -112,6 +113,28 @@ def test_a_session_is_kept_with_all_that_counts() -> None:
     assert all(each.kind == "reset" and each.recover > each.down for each in found.outages)
     assert len(found.backs) == 4
     assert all(len(each.attempts) == 1 for each in found.backs)
+
+
+def test_a_session_that_we_ourselves_were_late_in_tells_no_latency() -> None:
+    """It is judged like any other, and its latencies are left out; where there are no others, what
+    was to be held against them cannot be told."""
+    done = simulate(Simulation(seconds=20.0, plan=parse_plan(["reset @ 5s"]), seed=1))
+    for entry in done.entries:
+        if isinstance(entry, journal.Produced):
+            entry.t += 60_000_000
+    assert done.recorded is not None
+    comparison = compare(done.sent, done.recorded, 2)
+    summary = summarise(done.timeline, comparison)
+    place = Place(slot=0, number=1, path="s")
+    found = outcome(summary, done.timeline, comparison, place)
+    assert (found.mistimed, found.doubts, found.reconnects) == (True, [], 1)
+    assert (found.latency, found.undisturbed, found.minutes) == ({}, {}, [])
+    late = Histogram.decoded(found.lateness).distribution()
+    assert late.p50 == pytest.approx(60, abs=1)
+    assert told(tally([found])).latency.mistimed == 1
+    unknown = ("unknown", ["ack.p99 < 1s cannot be told: not measured"])
+    assert verdict(found, conditions=("ack.p99 < 1s",)) == unknown
+    assert told(tally([found, played(2, number=2)])).latency.all["ack"].n
 
 
 def whole_run(seed: int) -> tuple[Summary, Comparison]:

@@ -56,8 +56,9 @@ def outcome(
         reading: of the timeline, where it has been read already.
     """
     reading = reading or read(timeline)
-    found = latency.series(reading, plan=True)
-    clear = latency.undisturbed(reading) if reading.windows else found
+    mistimed = summary.validity.verdict == "invalid"
+    found = {} if mistimed else latency.series(reading, plan=True)
+    clear = latency.undisturbed(reading) if found and reading.windows else found
     verdict, reasons = _verdict(summary, comparison, place)
     said = summary.transcript
     fired = timeline.all(journal.FaultFired)
@@ -89,8 +90,9 @@ def outcome(
         lateness=Histogram.of(Series(pacing.lateness_ms(timeline))).encoded()
         if timeline.speed
         else Encoded(),
+        mistimed=mistimed,
         stalls=len(timeline.all(journal.Stall)),
-        minutes=_minutes(reading, found, place),
+        minutes=_minutes(reading, found, place) if found else [],
         backs=[Back(each.lost, list(each.attempts)) for each in herd.returns(Case(timeline))],
     )
 
@@ -215,7 +217,7 @@ def joined(windows: Iterable[Window], gap: float = 0.0) -> list[Window]:
 
 
 def _histograms(found: dict[str, Series]) -> dict[str, Encoded]:
-    made = {name: Histogram.of(found[name]) for name in LATENCIES}
+    made = {name: Histogram.of(found[name]) for name in LATENCIES if name in found}
     return {name: each.encoded() for name, each in made.items() if each.n}
 
 

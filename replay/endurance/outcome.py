@@ -120,7 +120,8 @@ class Outcome(Struct, kw_only=True, omit_defaults=True):
     findings: the gravest, at most 20; `found`: how many there were. invariants: what came of each,
     by its id. faults: how many of each kind fired; asked, missed: how many should have, and the
     rules of which too few did. latency, undisturbed, lateness: histograms by figure, all and of
-    what no outage touched. backs: for attempts after a common cut.
+    what no outage touched. mistimed: our own lateness would have coloured its latencies, so that it
+    has none. backs: for attempts after a common cut.
     """
 
     place: Place
@@ -145,6 +146,7 @@ class Outcome(Struct, kw_only=True, omit_defaults=True):
     latency: dict[str, Encoded] = msgspec.field(default_factory=dict)
     undisturbed: dict[str, Encoded] = msgspec.field(default_factory=dict)
     lateness: Encoded = msgspec.field(default_factory=Encoded)
+    mistimed: bool = False
     stalls: int = 0
     minutes: list[Minute] = msgspec.field(default_factory=list)
     backs: list[Back] = msgspec.field(default_factory=list)

@@ -69,12 +69,14 @@ class SoakFaults(Struct, kw_only=True):
 
 class SoakLatency(Struct, kw_only=True):
     """Statistics in ms by figure, from the plan: of all, and of what no outage touched. `encoded`:
-    the whole distributions by figure, those of the undisturbed as `clear_…`."""
+    the whole distributions by figure, those of the undisturbed as `clear_…`. `mistimed`: sessions
+    whose latencies are left out, since our own lateness would have coloured them."""
 
     all: dict[str, Distribution] = msgspec.field(default_factory=dict)
     undisturbed: dict[str, Distribution] = msgspec.field(default_factory=dict)
     lateness: Distribution = msgspec.field(default_factory=Distribution)
     stalls: int = 0
+    mistimed: int = 0
     encoded: dict[str, Encoded] = msgspec.field(default_factory=dict)
 
 

@@ -76,6 +76,7 @@ def latency(tally: Tally) -> SoakLatency:
         undisturbed={name: each.distribution() for name, each in clear.items()},
         lateness=tally.lateness.distribution(),
         stalls=tally.totals["stalls"],
+        mistimed=tally.totals["mistimed"],
         encoded={
             **{name: each.encoded() for name, each in whole.items()},
             **{f"clear_{name}": each.encoded() for name, each in clear.items()},

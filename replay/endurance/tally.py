@@ -184,6 +184,7 @@ class Tally:
         for name in ("words_lost", "words_duplicated", "words_changed"):
             total[name] += getattr(outcome, name) or 0
         total.update(reconnects=outcome.reconnects, asked=outcome.asked, stalls=outcome.stalls)
+        total["mistimed"] += outcome.mistimed
         total["played_ms"] += round(outcome.seconds * 1000)
 
     def _findings(self, outcome: Outcome) -> None:

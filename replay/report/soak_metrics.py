@@ -125,6 +125,8 @@ def _summary(found: Exposition, summary: SoakSummary) -> None:
     found.add("replay_soak_deaths", "counter", about, {}, len(summary.deaths))
     about = "Stalls of an event loop."
     found.add("replay_soak_stalls", "counter", about, {}, summary.latency.stalls)
+    about = "Sessions whose latencies our own lateness would have coloured."
+    found.add("replay_soak_sessions_mistimed", "counter", about, {}, summary.latency.mistimed)
     for each in summary.findings:
         labels = {"invariant": each.invariant, "severity": each.severity}
         found.add("replay_soak_findings", "counter", "Findings.", labels, each.count)

@@ -243,6 +243,7 @@ def _distributions(summary: SoakSummary) -> Iterator[str]:
         yield f"latency.clear_{name}: {figure_line(dist)}"
     yield f"lateness: {figure_line(summary.latency.lateness)}"
     yield f"stalls: {summary.latency.stalls}"
+    yield f"mistimed_sessions: {summary.latency.mistimed}"
     for each in summary.recoveries:
         name = kind(each.kind).replace(" ", "_")
         yield f"recovery.{name}.outages: {each.outages} unrecovered={each.unrecovered}"

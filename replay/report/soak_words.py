@@ -156,6 +156,10 @@ def facts(summary: SoakSummary) -> Iterator[tuple[str, str, str]]:
         figures = f"p50 {fine(late.p50)}, p99 {fine(late.p99)}, max {fine(late.max)} ms"
         stalls = _many(summary.latency.stalls, "stall")
         yield "own lateness", f"{figures}; {stalls} of an event loop", ""
+    if left_out := summary.latency.mistimed:
+        those = "that" if left_out == 1 else "those"
+        text = f"{those} of {_many(left_out, 'session')} left out: we ourselves were late then"
+        yield "latencies", text, "doubt"
     storm = summary.storm
     if storm.cuts:
         taken = {"pass": "good", "fail": "bad"}.get(storm.state, "doubt")
