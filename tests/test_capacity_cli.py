@@ -53,6 +53,12 @@ def test_a_target_that_refuses_more_is_found(tmp_path: Path) -> None:
     assert "429" in found.reasons[0]
     assert {each.figures["ack"].n for each in found.steps if each.state == "held"} == {6, 9}
     assert (tmp_path / "found" / "workers.log").read_text() == ""
+    again = CliRunner().invoke(root, ["report", str(tmp_path / "found")])
+    assert again.stdout.splitlines() == [line for line in lines if line != "found/"]
+    again = CliRunner().invoke(root, ["report", str(tmp_path / "found"), "--json"])
+    assert again.stdout == (tmp_path / "found" / "capacity.json").read_text()
+    other = CliRunner().invoke(root, ["report", str(tmp_path / "found"), "--html", "x.html"])
+    assert str(other.exception) == "--html is not of a search for a capacity: --json is"
 
 
 def test_fewer_than_were_asked_for_is_a_failure(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ from replay.cli.options import form_options, measured_form_options
 def command(paths: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Measure stored runs and benchmarks again, and show or write what came of them.
 
-    A PATH is a run's directory, a benchmark's, or a bench.json. Every figure is made anew from the
-    journals, so that an interrupted run reports too, and an old one gets what newer versions
-    measure; a bench.json that lies alone is shown as it is. A benchmark is compared with its
-    baseline again, as long as that is there. Each form goes to a FILE, or to standard output (-),
-    where it then stands alone.
+    A PATH is the directory of a run, a benchmark, a soak or a search for a capacity, or a
+    bench.json. Every figure is made anew from the journals, so that an interrupted run reports too,
+    and an old one gets what newer versions measure; a bench.json that lies alone is shown as it is.
+    A benchmark is compared with its baseline again, as long as that is there. Each form goes to a
+    FILE, or to standard output (-), where it then stands alone.
 
     With several paths, --json prints one document after the other. Where several runs lost
     connections, the times of their recoveries come last, by kind of fault: with --json as one more

@@ -14,7 +14,7 @@ import click
 from replay import benchmark, figures, rundir, samples
 from replay.bench.store import PLAN, RESULT, load_result
 from replay.benchmark import Benchmark
-from replay.cli import forms, soaked
+from replay.cli import climbed, forms, soaked
 from replay.cli.again import measured_again
 from replay.cli.console import Console
 from replay.errors import UsageError
@@ -36,6 +36,20 @@ from replay.report.subjects import OneRun
 from replay.rundir import Run
 from replay.summary import Summary, summarise
 from replay.trace import fold
+
+#: What no other is shown beside: how it is known, how it is shown, and what to do instead.
+_ALONE = (
+    (
+        soaked.is_soak,
+        soaked.report_soak,
+        "a soak is rendered alone: name one, or add parts up: replay merge",
+    ),
+    (
+        climbed.is_search,
+        climbed.report_search,
+        "a search for a capacity is shown alone: name one",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +88,12 @@ def report(paths: Sequence[Path], options: dict[str, Any], *, as_json: bool) -> 
     for name in ("html", "trace"):
         if name in wanted and len(paths) > 1:
             raise UsageError(f"--{name} is of one run or benchmark: name one")
-    if any(map(soaked.is_soak, paths)):
-        if len(paths) > 1:
-            raise UsageError("a soak is rendered alone: name one, or add parts up: replay merge")
-        soaked.report_soak(paths[0], wanted, as_json=as_json)
-        return 0
+    for is_such, show, advice in _ALONE:
+        if any(map(is_such, paths)):
+            if len(paths) > 1:
+                raise UsageError(advice)
+            show(paths[0], wanted, as_json=as_json)
+            return 0
     console = Console()
     told = _Told()
     for path in rundir.runs(paths):
