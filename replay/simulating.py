@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from replay import __version__
 from replay.errors import MachineError, UsageError
-from replay.machine import usable_cores
 from replay.simulation.asked import Asked
 from replay.simulation.verdict import SeedResult
 from replay.simulation.worker import Job, Report
@@ -72,19 +71,6 @@ def read_seeds(text: str) -> list[int]:
     return list(seeds)
 
 
-def processes(text: str, seeds: int) -> int:
-    """How many workers `auto` or a number means: no more than there are seeds.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text == "auto":
-        return max(1, min(len(usable_cores()), seeds))
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1024):
-        raise UsageError(f"--processes {text!r}: use auto, or a number from 1 to 1024")
-    return min(int(text), seeds)
-
-
 class Progress:
     """All worlds as they stand.
 
@@ -111,8 +97,8 @@ async def simulate_seeds(
     tell: Callable[[Progress, SeedResult | None], None],
     out: Path | None = None,
 ) -> None:
-    """Simulate the worlds of all seeds, as many at a time as there are workers. Cancelled, the
-    progress that `tell` was given is what there is.
+    """Simulate the worlds of all seeds, as many at a time as there are workers, of which there are
+    no more than seeds. Cancelled, the progress that `tell` was given is what there is.
 
     Args:
         tell: hears of every change; of a seed that is done with its result.
@@ -145,7 +131,7 @@ async def simulate_seeds(
                         await worker.ask(Job(asked=asked, seed=for_now, keep=keep))
 
     async with open_flat_nursery() as nursery:
-        for _ in range(workers):
+        for _ in range(min(workers, len(seeds))):
             nursery.start_soon(serve)
 
 

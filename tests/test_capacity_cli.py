@@ -113,7 +113,7 @@ def test_a_target_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         ((*EASY, "--at-least", "5", "--most", "4"), "--at-least is more than --most"),
         ((*EASY, "--step", "0%"), "write how finely"),
         ((*EASY, "--step", "2.5"), "write how finely"),
-        ((*EASY, "--processes", "none"), "write 1 to 256, or auto"),
+        ((*EASY, "--processes", "none"), "write auto, or how many"),
         ((*EASY, "--target", "gladia"), "needs an API key"),
         ((*EASY, "--recognizer", "silent", "--target", "http://127.0.0.1:9"), "for the sandbox"),
         ((*EASY, "--sample-rate", "9"), "sample rate 9"),

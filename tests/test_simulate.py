@@ -19,7 +19,7 @@ from replay import journal as j
 from replay.cli import root
 from replay.errors import UsageError
 from replay.rundir import load
-from replay.simulating import processes, read_seeds
+from replay.simulating import read_seeds
 from replay.simulation import draw
 from replay.simulation import simulate as simulate_session
 from replay.simulation.asked import Asked, place
@@ -155,14 +155,6 @@ def test_what_is_no_session_is_refused(text: str) -> None:
         place(text)
 
 
-def test_there_are_no_more_workers_than_seeds() -> None:
-    """And none at all is no answer."""
-    assert processes("auto", 1) == 1
-    assert processes("8", 3) == 3
-    with pytest.raises(UsageError):
-        processes("0", 3)
-
-
 def test_the_command_has_the_world_again() -> None:
     """Every option that is not as usual, and no more hours than it takes."""
     asked = Asked(hours=24, sessions=2, chaos="cruel", faults=["reset @ 3s"], chunk_ns=50_000_000)
@@ -224,7 +216,8 @@ def test_a_world_that_passes_says_so_in_json(tmp_path: Path) -> None:
         (("--seeds", "x"), "seeds 'x'"),
         (("--only", "x"), "is no session"),
         (("--defect", "x"), "there is no defect"),
-        (("--processes", "x"), "--processes"),
+        (("--processes", "x"), "write auto, or how many"),
+        (("--processes", "0"), "write auto, or how many"),
         (("nowhere.flac",), "nowhere.flac"),
     ],
 )

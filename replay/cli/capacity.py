@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from replay.cli.options import config_options, sandbox_options, target_options
-from replay.cli.types import DURATION, Parsed
+from replay.cli.types import DURATION, PROCESSES, Parsed
 
 
 def _step(text: str) -> float:
@@ -23,16 +23,7 @@ def _step(text: str) -> float:
     return value
 
 
-def _processes(text: str) -> int | None:
-    if text == "auto":
-        return None
-    if not text.isdigit() or not 1 <= int(text) <= 256:
-        raise ValueError(f"{text!r}: write 1 to 256, or auto")
-    return int(text)
-
-
 STEP = Parsed("step", _step)
-PROCESSES = Parsed("processes", _processes)
 COUNT = click.IntRange(1, 100_000)
 
 
@@ -65,7 +56,7 @@ COUNT = click.IntRange(1, 100_000)
     type=PROCESSES,
     default="auto",
     show_default=True,
-    metavar="N|auto",
+    metavar="auto|N",
     help="Of the client; auto: one for each of its cores.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli.exits import EXITS
-from replay.cli.types import DURATION
+from replay.cli.types import DURATION, PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,12 @@ _LEVELS = ("mild", "rough", "cruel")
     help="Look for the smallest plan with which a failing session still fails.",
 )
 @click.option(
-    "--processes", default="auto", show_default=True, metavar="N", help="auto: one per core."
+    "--processes",
+    type=PROCESSES,
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    help="auto: one for each core.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep failing sessions here."
@@ -78,12 +83,13 @@ def command(**options: Any) -> None:
     replay simulate --hours 2 --seeds 7 --fault 'reset @ poisson 2/min' --json
     replay simulate call.flac --hours 1 --chaos rough
     """
+    from replay.machine import usable_cores
     from replay.report import simulate_text
     from replay.run import make_directory
-    from replay.simulating import document, processes, read_seeds, summed
+    from replay.simulating import document, read_seeds, summed
 
     seeds = read_seeds(options["seeds"])
-    workers = processes(options["processes"], len(seeds))
+    workers = options["processes"] or len(usable_cores())
     asked = _asked(options)
     out = None if options["out"] is None else make_directory(options["out"], "simulate")
     progress, elapsed, cut = _simulate(asked, seeds, workers, out)

@@ -11,7 +11,7 @@ import click
 from replay.cli.faults import fault_options
 from replay.cli.options import config_options, sandbox_options, target_options
 from replay.cli.remembering import Remembering
-from replay.cli.types import DURATION, Parsed
+from replay.cli.types import DURATION, PROCESSES, Parsed
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -19,15 +19,6 @@ def _shard(text: str) -> tuple[int, int]:
     if not (slash and part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
         raise ValueError(f"{text!r}: write I/N, such as 1/3 for the first of three machines")
     return int(part), int(parts)
-
-
-def _processes(text: str) -> int:
-    """0 for `auto`."""
-    if text == "auto":
-        return 0
-    if not text.isdigit() or not 1 <= int(text) <= 256:
-        raise ValueError(f"{text!r}: write auto, or how many, 1 to 256")
-    return int(text)
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -61,7 +52,7 @@ def _address(text: str) -> tuple[str, int]:
     "spikes.",
 )
 @click.option(
-    "--processes", type=Parsed("processes", _processes), default="auto", show_default=True,
+    "--processes", type=PROCESSES, default="auto", show_default=True,
     metavar="auto|N", help="Worker processes; auto: one for each core.",
 )  # fmt: skip
 @click.option(

@@ -73,6 +73,15 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _processes(text: str) -> int | None:
+    """None for `auto`."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
+        raise ValueError(f"{text!r}: write auto, or how many: 1 to 256")
+    return int(text)
+
+
 def _latency(text: str) -> Latency:
     from replay.sandbox.latency import parse
 
@@ -86,6 +95,7 @@ LOOPS = Parsed("loops", _loops)
 CHANNELS = Parsed("channels", _channels)
 PAIR = Parsed("key=value", _pair)
 LATENCY = Parsed("latency", _latency)
+PROCESSES = Parsed("processes", _processes)
 
 
 def api_key(path: Path | None, from_environment: str | None) -> str | None:
