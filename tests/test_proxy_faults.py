@@ -183,6 +183,31 @@ async def test_a_lost_acknowledgement_makes_a_repeat(autojump_clock: object) -> 
     assert [finding.invariant for finding in done.all(j.Observation)] == ["A2"]
 
 
+@pytest.mark.parametrize(
+    ("text", "arrives"),
+    [("dupack", [10, 10]), ("regressack", [10, 6]), ("loseacks(1)", []), ("corrupt(json)", [])],
+)
+async def test_what_is_done_to_the_acknowledgement_of_the_moment_is_all_that_is(
+    autojump_clock: object, text: str, arrives: list[int]
+) -> None:
+    """Where the fault is done to that acknowledgement, it is not thrown away besides; whatever
+    becomes of it is in the journal."""
+    done = await played(f"{text} @ between(recorded, ack)#10")
+    assert [fault.text for fault in done.fired] == [text]
+    acks = [ack.end // 3200 for ack in done.all(j.Ack)]
+    assert acks[:9] == list(range(1, 10))
+    assert acks[9 : 9 + len(arrives)] == arrives
+    assert acks[9 + len(arrives)] == 11
+
+
+async def test_what_finds_no_acknowledgement_harms_none(autojump_clock: object) -> None:
+    """None that is older has passed at the first one: it passes unharmed, and so do the others
+    until one can be followed by an older."""
+    done = await played("regressack @ between(recorded, ack)#1")
+    assert [fault.fault for fault in done.fired] == ["regressack"]
+    assert [ack.end // 3200 for ack in done.all(j.Ack)][:4] == [1, 2, 1, 3]
+
+
 async def test_a_swallowed_way_is_felt_as_silence(autojump_clock: object) -> None:
     """When acknowledgements vanish the client gives the path up after its limit, not before."""
     done = await played("blackhole(down) @ 1s")

@@ -15,7 +15,7 @@ import trio
 
 from replay import journal as j
 from replay.faults import BOTH, DOWN, UP, Firing, Plan, Schedule
-from replay.faults.events import AckAboutToPass, Event, Reconnecting
+from replay.faults.events import Event, Reconnecting
 from replay.faults.moments import BETWEEN
 from replay.faults.rules import Rule
 from replay.proxy.edits import ACKS_KEPT, Unit
@@ -188,7 +188,7 @@ class Watch:
         elif frame.opcode == CLOSE and way == DOWN and not pump.swallowing:
             _note_close(link, frame.payload)
         for edit in [edit for edit in link.edits if edit.takes(unit)]:
-            if edit.apply(unit, link.last_acks):
+            if unit.out and edit.apply(unit, link.last_acks):
                 link.edits.remove(edit)
         self._put(pump, unit.out)
         if unit.told is not None and frame.raw in unit.out and not pump.swallowing:
@@ -274,7 +274,7 @@ class Watch:
         after: list[Firing] = []
         for event in events:
             for firing in self.schedule.observe(event, trio.current_time()):
-                if firing.fault.spec.at_hand and not isinstance(event, AckAboutToPass):
+                if firing.fault.spec.at_hand:
                     await self._strike(self, firing, link)
                 else:
                     after.append(firing)
