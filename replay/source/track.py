@@ -26,6 +26,11 @@ from replay.source.reasons import FAILURES, reason
 # of up to 60 ms (Opus), containers in milliseconds.
 SLACK = 0.1
 
+# Tags in any encoding must not keep a file from being read. PyAV 19 sees to that by itself.
+_LENIENT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+
 # Containers that write down how much audio they hold; others' lengths are estimates.
 _DECLARING = ("w64", "flac", "mov", "matroska", "aiff", "caf")
 
@@ -67,7 +72,7 @@ class Track:
                 file,
                 "r",
                 options=self.place.options,
-                metadata_errors="replace",
+                **_LENIENT,
                 # The reader gives up first; these let an abandoned thread go.
                 timeout=(self._timeout + 1, self._read_timeout),
             )
@@ -158,7 +163,7 @@ class Track:
                 return None
         elif not name.startswith(_DECLARING):
             return None
-        if self.stream.duration is not None and self.stream.time_base is not None:
+        if self.stream.duration is not None and self.stream.time_base:
             return float(self.stream.duration * self.stream.time_base)
         tag = self.stream.metadata.get("DURATION", "")  # Matroska, per track
         if tag.count(":") == 2:
