@@ -6,7 +6,7 @@ DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-soak-page bench-capacity bench-simulate soak-smoke
+.PHONY: help demo test programs lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-soak-page bench-capacity bench-simulate soak-smoke
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,14 +20,16 @@ $(READY): pyproject.toml
 demo: $(READY)  ## Play a recording into a sandbox on this machine
 	$(BIN)/replay run $(DEMO) --endpointing 300ms
 
-test: $(READY) lint types browser  ## Everything: style, types, tests
+test: $(READY) lint types programs  ## Everything: style, types, tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# A page is tested in a real browser. Where none can be had, those tests say so and are skipped.
-browser: export DEBIAN_FRONTEND := noninteractive
-browser:
-	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
-		|| { apt-get $(APT) update && apt-get $(APT) install --yes --no-install-recommends chromium; } \
+# A page is tested in a real browser, and a recipe for pipelines with what it calls. Where they cannot
+# be had, those tests say so and are skipped.
+programs: export DEBIAN_FRONTEND := noninteractive
+programs:
+	@{ command -v chromium && command -v curl; } >/dev/null \
+		|| [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null \
+		|| { apt-get $(APT) update && apt-get $(APT) install --yes --no-install-recommends chromium curl; } \
 		>/dev/null 2>&1 </dev/null || true
 
 lint: $(READY)  ## Style

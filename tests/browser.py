@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 import trio
+from needed import needed
 from trio_websocket import open_websocket_url
 
 #: No page may be larger, an hour's included.
@@ -57,23 +57,11 @@ FAINT = """
 """
 
 
-def chromium() -> str:
-    """Where it is. Without it the test is skipped, or fails where CI=true says that nothing may
-    go unchecked."""
-    found = shutil.which("chromium")
-    if found is None:
-        reason = "needs chromium (as root, `make test` installs it where there is apt-get)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
 @contextmanager
 def running_browser() -> Iterator[str]:
     """A browser with a profile of its own, for as long as the block; gives the URL that it takes
     commands at. No process and no file of it stays."""
-    program = chromium()
+    program = needed("chromium")
     profile = Path(tempfile.mkdtemp(prefix="replay-chromium-"))
     # Its own sandbox refuses to be root's.
     flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]

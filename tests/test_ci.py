@@ -29,6 +29,7 @@ import soundfile
 import yaml
 from check_jsonschema.cli import main as check_schema
 from click.testing import CliRunner
+from needed import needed
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from replay.cli import root
@@ -288,6 +289,7 @@ def test_the_gate_runs(shop: Shop, baseline: bytes) -> None:
 
 def test_two_servers_are_compared_in_turns(shop: Shop) -> None:
     """Both are started, waited for and compared; nothing of them is left."""
+    needed("curl")
     follow(shop, recipe(WORKFLOWS[1]), "pull_request")
     assert re.search(r"`B \(http://.*\)` against `A \(http://.*\)`", shop.summary.read_text())
     for port in shop.ports.values():

@@ -14,7 +14,8 @@ import httpx
 import pytest
 import trio
 import trio.testing
-from browser import FAINT, chromium, running_browser, tab
+from browser import FAINT, running_browser, tab
+from needed import needed
 from pages import text_of
 from sandboxes import ALL, GOOD_DAY, SECOND, Client, join, sandbox, scripted, words
 
@@ -314,10 +315,10 @@ def test_without_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="needs chromium"):
-        chromium()
+        needed("chromium")
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="needs chromium"):
-        chromium()
+        needed("chromium")
 
 
 @pytest.fixture(scope="module")
