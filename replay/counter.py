@@ -20,14 +20,10 @@ ENOUGH = 3 * _WORD
 def counted(offset: int, size: int) -> bytes:
     """`size` bytes of it from `offset` on."""
     first, last = offset // _WORD, -(-(offset + size) // _WORD)
-    begin = first % _MODULUS
-    if begin + last - first <= _MODULUS:
-        words = np.arange(begin, begin + last - first, dtype="<u4")
-    else:
-        words = (np.arange(first, last, dtype=np.int64) % _MODULUS).astype("<u4")
+    words = np.arange(last - first, dtype="<u4")
+    words += np.uint32(first % _MODULUS)  # and begin again where that is so
     start = offset - first * _WORD
-    data = words.tobytes()
-    return data if len(data) == size else data[start : start + size]
+    return words.tobytes()[start : start + size]
 
 
 def place(data: bytes) -> int | None:

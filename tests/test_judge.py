@@ -15,6 +15,7 @@ from journals import Builder, Cut, ns
 from replay import journal as j
 from replay.continuity import compare
 from replay.judge import BY_ID, INVARIANTS, Case, Limits, Outcome, judge, told
+from replay.judge.case import took_ack
 
 NOISE = random.Random(1).randbytes(128_000)
 Plant = Callable[[Builder], None]
@@ -468,6 +469,23 @@ def test_a_fault_that_proves_nothing(
     found = with_fault(text, *entries, base=base)
     assert found.state == "unknown"
     assert says in found.why
+
+
+@pytest.mark.parametrize(
+    ("text", "trigger", "took"),
+    [
+        ("reset", "between(recorded, ack)#3", True),
+        ("slice(up, 7, 1s)", "between(recorded, ack)", True),
+        ("dupack", "between(recorded, ack)#3", False),
+        ("loseacks(2)", "between(recorded, ack)#3", False),
+        ("reset", "ack#3", False),
+    ],
+)
+def test_which_faults_throw_the_acknowledgement_of_their_moment_away(
+    text: str, trigger: str, took: bool
+) -> None:
+    """Not those that are done to it."""
+    assert took_ack(fault(text, 500, at={"trigger": trigger})) is took
 
 
 # ------------------------------------------------------------------ T1 by itself

@@ -10,16 +10,19 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 from click.testing import CliRunner
 from processes import printed_by_processes
 
 from replay import journal as j
+from replay import workers
 from replay.cli import root
 from replay.errors import UsageError
 from replay.rundir import load
-from replay.simulating import read_seeds
+from replay.simulating import read_seeds, simulate_seeds
 from replay.simulation import draw
 from replay.simulation import simulate as simulate_session
 from replay.simulation.asked import Asked, place
@@ -153,6 +156,20 @@ def test_what_is_no_session_is_refused(text: str) -> None:
     """Slots and numbers count from 1."""
     with pytest.raises(UsageError):
         place(text)
+
+
+def test_there_are_no_more_workers_than_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight that may work, three do."""
+    opened = []
+
+    def open_worker(*given: Any) -> Any:
+        opened.append(given)
+        return workers.open_worker(*given)
+
+    monkeypatch.setattr("replay.simulating.open_worker", open_worker)
+    asked = Asked(hours=0.001, sessions=1, length=20.0)
+    trio.run(simulate_seeds, asked, [1, 2, 3], 8, lambda *_: None)
+    assert len(opened) == 3
 
 
 def test_the_command_has_the_world_again() -> None:

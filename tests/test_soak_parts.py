@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from played_soaks import session
 
+from replay import journal as j
 from replay.audio import AudioFormat, Chunk, wav_header
 from replay.endurance.outcome import Outcome, Place
 from replay.endurance.resources import History, Sample
@@ -275,6 +276,23 @@ def test_a_session_of_which_nothing_was_written(tmp_path: Path) -> None:
     place = Place(slot=0, number=1, path="sessions/0000-0001", cut=True)
     found = judge(tmp_path, place, 3.0, "its worker was killed", "failing", 0)
     assert (found.verdict, found.reasons) == ("unknown", ["its worker was killed"])
+
+
+def test_a_common_cut_gives_its_name_to_the_losses_it_brought(tmp_path: Path) -> None:
+    """It is in each session's own journal as a fault."""
+    path = tmp_path / "s"
+    path.mkdir()
+    entries: list[j.AnyEntry] = []
+    for line in (JOURNALS / "outage.jsonl").read_bytes().splitlines(keepends=True):
+        (entry,) = j.decode_lines([line])
+        if isinstance(entry, j.Lost):
+            entries.append(j.FaultFired(t=entry.t, rule=0, text="restart(2s)", fault="restart"))
+        if not isinstance(entry, j.FaultPlanned | j.FaultFired):
+            entries.append(entry)
+    (path / "journal.jsonl").write_bytes(j.encode_all(entries))
+    place = Place(slot=0, number=1, path="s", began=100.0)
+    found = judge(tmp_path, place, 110.0, "", "all", 0)
+    assert [each.kind for each in found.outages] == ["restart"] * len(found.outages) != []
 
 
 # ------------------------------------------------------------------ processes

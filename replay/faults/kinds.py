@@ -271,6 +271,9 @@ _TABLE = (
     ),
 )
 
+#: Frames that wait to be joined (`coalesce`) wait no longer, or the last ones would never pass.
+JOIN_SECONDS = 1.0
+
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from replay import journal
 from replay.continuity import Finding
-from replay.faults.moments import BETWEEN
-from replay.judge.case import Case, Outcome, judged, not_applicable
+from replay.judge.case import Case, Outcome, judged, not_applicable, took_ack
 
 #: Faults that change what acknowledgements say, or which of them arrive.
 _EDITING = ("dupack", "regressack")
@@ -105,20 +104,15 @@ def _heard_until(case: Case, number: int) -> float:
     eaten = [
         _before(case, e, number)
         for e in case.fired
-        if e.connection in (0, number) and (e.fault in _EATING or _at_ack(e))
+        if e.connection in (0, number) and (e.fault in _EATING or took_ack(e))
     ]
     return min([float("inf"), *lost, *eaten])
-
-
-def _at_ack(fired: journal.FaultFired) -> bool:
-    """It struck an acknowledgement that was recorded, and did not go on to the client."""
-    return str(fired.at.get("trigger", "")).startswith(BETWEEN)
 
 
 def _before(case: Case, fired: journal.FaultFired, number: int) -> int:
     """Until when acknowledgements reached the client before a fault. One that does away with the
     frame at hand is written down right after that frame, which never arrived."""
-    if fired.fault not in _AT_HAND and not _at_ack(fired):
+    if fired.fault not in _AT_HAND and not took_ack(fired):
         return fired.t
     acks = case.timeline.acks
     near = (acks.connection == number) & (acks.t <= fired.t) & (acks.t > fired.t - _SAME_FRAME)

@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from replay import journal
 from replay.continuity import Comparison, Finding, Severity
+from replay.faults import KINDS
+from replay.faults.moments import BETWEEN
 from replay.outages import losses
 from replay.timeline import Timeline
 from replay.wire.closing import Close, on_close
@@ -237,3 +239,11 @@ def _attempts(timeline: Timeline) -> list[Attempt]:
         else:
             found.append(Attempt(t, connection, None))
     return found
+
+
+def took_ack(fired: journal.FaultFired) -> bool:
+    """It struck as an acknowledgement came down, and threw that away: the target had recorded the
+    audio, and the client was not told. What is done to a frame is done to that one instead."""
+    kind = KINDS.get(fired.fault)
+    trigger = str(fired.at.get("trigger", ""))
+    return trigger.startswith(BETWEEN) and not (kind is not None and kind.at_hand)

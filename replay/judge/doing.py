@@ -14,9 +14,8 @@ from replay import journal
 from replay.continuity import Finding
 from replay.errors import FaultSyntaxError
 from replay.faults import parse_fault
-from replay.faults.moments import BETWEEN
 from replay.judge.acks import unacknowledged
-from replay.judge.case import Case
+from replay.judge.case import Case, took_ack
 from replay.timeline import Ints
 
 _NS_PER_MS = 1e6
@@ -148,10 +147,10 @@ def _largest(sizes: Ints, count: int) -> int:
 
 def _thrown_away(fired: journal.FaultFired) -> _Moment | None:
     """The moment of a fault, if it is one that throws an acknowledgement away."""
-    trigger = str(fired.at.get("trigger", ""))
-    if not trigger.startswith(BETWEEN):
+    if not took_ack(fired):
         return None
-    return fired.rule, trigger, fired.at.get("connection"), fired.at.get("frame")
+    at = fired.at
+    return fired.rule, str(at["trigger"]), at.get("connection"), at.get("frame")
 
 
 def _lost_by(fired: journal.FaultFired) -> int:

@@ -17,6 +17,7 @@ from replay import journal
 from replay.align import fold, matched
 from replay.errors import FaultSyntaxError
 from replay.faults import parse_fault
+from replay.faults.kinds import JOIN_SECONDS
 from replay.judge.case import NS, Case
 from replay.statistics import Floats
 from replay.timeline import Timeline
@@ -35,8 +36,6 @@ _MARGIN = 0.5
 
 #: So many ns after one of our faults, what it made late may still be coming.
 _CATCHES_UP = 2 * NS
-#: Messages that are to be joined wait for each other no longer than this, in ns.
-_JOINED = NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +293,7 @@ def _late(case: Case, since: int, until: int) -> int:
             case "throttle" | "hold":
                 late = max(late, since - fired.t)
             case "coalesce":
-                late = max(late, _JOINED)
+                late = max(late, round(JOIN_SECONDS * NS))
     return late
 
 

@@ -14,13 +14,12 @@ from enum import Enum
 
 import trio
 
+from replay.faults.kinds import JOIN_SECONDS
 from replay.proxy.frames import Frame, FrameReader
 from replay.proxy.ways import Way
 
 _READ = 1 << 16
 _QUEUE_BYTES = 256 << 10
-#: Frames that wait to be joined wait no longer than this, or the last ones would never pass.
-_JOIN_SECONDS = 1.0
 #: What trio raises when a stream is gone, at this end or the other.
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
@@ -215,7 +214,7 @@ class Pump:
         while (now := trio.current_time()) < self._queue[0][0]:
             await self._wait(self._queue[0][0])
         count = self._way.joined(now)
-        limit = now + _JOIN_SECONDS
+        limit = now + JOIN_SECONDS
         while (
             len(self._queue) < count
             and trio.current_time() < limit

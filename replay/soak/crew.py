@@ -131,15 +131,16 @@ class Crew:
     async def finish(self) -> None:
         """Have all sessions end here."""
         self.finishing.set()
-        for hand in self.hands:
-            if hand.worker is not None:
-                await hand.worker.ask(Finish())
+        await self._tell(Finish())
 
     async def cut(self, cut: Cut) -> None:
         """Have this put down in the journals of all sessions."""
+        await self._tell(cut)
+
+    async def _tell(self, order: Order) -> None:
         for hand in self.hands:
             if hand.worker is not None:
-                await hand.worker.ask(cut)
+                await hand.worker.ask(order)
 
     async def _keep(self, hand: Hand) -> None:
         again = _AGAIN

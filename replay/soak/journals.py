@@ -117,11 +117,11 @@ class Journals:
         cuts, seen.cuts = seen.cuts, []
         for cut in cuts:
             t = max(0, recorder.now() - round((now - cut.begun) * NS))
-            moment, at = "start", dict[str, int | float | str]()
+            moment, at = "start", dict[str, int | float | str](connection=seen.connection)
             if seen.connection:
                 moment = duration_text(round(max(0, t - seen.opened[0]) / _MS) * _MS)
                 after = round((t - seen.opened[1]) / _MS, 3)
-                at = {"trigger": f"conn#{seen.connection}", "after_ms": after}
+                at |= {"trigger": f"conn#{seen.connection}", "after_ms": after}
             rule = seen.planned
             text = f"{cut.fault} @ {moment}"
             recorder.write(j.FaultPlanned(t=recorder.now(), rule=rule, text=text))
@@ -132,7 +132,7 @@ class Journals:
                     text=cut.fault,
                     fault=cut.kind,
                     connection=seen.connection,
-                    at={"connection": seen.connection, **at},
+                    at=at,
                     until=t + round((cut.over - cut.begun) * NS),
                 )
             )
