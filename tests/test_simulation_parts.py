@@ -15,7 +15,7 @@ from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Event, TextMessage
 
 from replay import journal as j
-from replay.faults import chaos
+from replay.faults import chaos, parse_plan
 from replay.simulation import Simulation, simulate
 from replay.simulation.clock import VirtualClock
 from replay.simulation.kernel import run
@@ -108,6 +108,40 @@ async def test_bytes_arrive_later_and_together(autojump_clock: trio.testing.Mock
         while data := await far.receive_some():
             got.append((round(trio.current_time() - began, 6), data))
         assert got == [(0.25, b"ab"), (0.35, b"c")]
+
+
+async def test_pieces_stay_what_they_were(autojump_clock: trio.testing.MockClock) -> None:
+    """Who asks for them gets what was sent piece by piece; in one turn, and nothing at the end."""
+    async with trio.open_nursery() as nursery:
+        near, far = stream_pair(Alarms(nursery), 0.25)
+        near.send_nowait(b"abcde", 2)
+        near.send_nowait(b"fg")
+        assert await far.receive_pieces() == [b"ab", b"cd", b"e", b"fg"]
+        near.send_nowait(b"hij", 1)
+        await near.send_eof()
+        assert await far.receive_some(1) == b"h"
+        assert await far.receive_pieces() == [b"ij"]
+        assert await far.receive_pieces() == []
+
+
+@pytest.mark.parametrize(("way", "masked"), [("up", True), ("down", False)])
+def test_what_is_sliced_is_parsed_in_slices(
+    way: str, masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that a simulation only seemed to do would find nothing."""
+    sizes: list[int] = []
+    feed = Splitter.feed
+
+    def counting(self: Splitter, data: bytes) -> list[str | bytes | Other]:
+        if self._masked is masked:
+            sizes.append(len(data))
+        return feed(self, data)
+
+    monkeypatch.setattr(Splitter, "feed", counting)
+    done = simulate(Simulation(seconds=2.0, plan=parse_plan([f"slice({way}, 7) @ 500ms"])))
+    assert done.summarise().invariants["A1"] == "pass"
+    assert sizes.count(7) > 100
+    assert max(sizes[sizes.index(7) :]) <= 7
 
 
 async def test_who_sends_over_a_network_learns_nothing(

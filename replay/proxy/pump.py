@@ -67,7 +67,7 @@ class Pump:
         self._source = source
         self._sink = sink
         # Of a sink that always has room, and so needs no task to wait for it.
-        self._quick: Callable[[bytes], None] | None = getattr(sink, "send_nowait", None)
+        self._quick: Callable[[bytes, int | None], None] | None = getattr(sink, "send_nowait", None)
         self._way = way
         self._passing = passing
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -104,7 +104,7 @@ class Pump:
         now = trio.current_time()
         if self._quick is not None and self._clear(now):
             try:
-                self._quick(data)
+                self._quick(data, None)
                 self.written += len(data)
                 return
             except GONE:
@@ -227,6 +227,13 @@ class Pump:
 
     async def _pass_on(self, data: bytes) -> None:
         self._size -= len(data)
+        if self._quick is not None:
+            await trio.lowlevel.checkpoint()
+            now = trio.current_time()
+            if not self.held and not self._way.throttled(now):
+                self._quick(data, self._way.piece(now))
+                self.written += len(data)
+                return
         at = 0
         while at < len(data):
             now = trio.current_time()

@@ -90,6 +90,10 @@ class Way:
             sizes.append(max(1, int(rate.value * _PORTION_SECONDS)))
         return min(sizes, default=None)
 
+    def throttled(self, now: float) -> bool:
+        """Whether writes have to wait for their turn."""
+        return _live(self._rate, now) is not None
+
     def book(self, size: int, now: float) -> float:
         """When `size` bytes may be written, which are counted as written then."""
         rate = _live(self._rate, now)

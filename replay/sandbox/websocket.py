@@ -81,7 +81,7 @@ class ServerWebSocket:
             ConnectionLost: it never came, or is none.
         """
         if self._head:  # nothing at all would mean the end of the stream
-            await self._feed(self._head)
+            await self._feed([self._head])
         event = await self._next()
         if not isinstance(event, Request):
             raise self._is_lost(ConnectionLost(ABNORMAL, "no websocket request"))
@@ -170,33 +170,39 @@ class ServerWebSocket:
                 return event
             self._waited = True
             try:
-                data = await self._stream.receive_some(_READ)
+                pieces = await self._receive()
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise self._is_lost(ConnectionLost(ABNORMAL, str(error))) from None
             self.read_at = trio.current_time()
-            if not data:
+            if not pieces:
                 raise self._is_lost(ConnectionLost(ABNORMAL, "the client hung up"))
-            await self._feed(bytes(data))
+            await self._feed(pieces)
 
-    async def _feed(self, data: bytes) -> None:
+    async def _receive(self) -> list[bytes]:
+        """What has come, in the pieces in which it came; none at the end."""
+        data = bytes(await self._stream.receive_some(_READ))
+        return [data] if data else []
+
+    async def _feed(self, pieces: list[bytes]) -> None:
         if self._splitter is not None:
-            self._found = self._sorted(self._splitter.feed(data))
+            self._found = self._sorted(self._splitter, pieces)
             return
-        self._head = data
+        self._head = data = b"".join(pieces)
         try:
             self._machine.receive_data(data)
             self._found = self._machine.events()
         except (RemoteProtocolError, UnicodeError) as error:
             raise await self._protest(error) from None
 
-    def _sorted(self, pieces: list[str | bytes | Other]) -> Iterator[str | bytes | Event]:
+    def _sorted(self, splitter: Splitter, pieces: list[bytes]) -> Iterator[str | bytes | Event]:
         """Plain messages as they are, and what the machine makes of all else."""
-        for piece in pieces:
-            if isinstance(piece, Other):
-                self._machine.receive_data(piece.data)
-                yield from self._machine.events()
-            else:
-                yield piece
+        for data in pieces:
+            for found in splitter.feed(data):
+                if isinstance(found, Other):
+                    self._machine.receive_data(found.data)
+                    yield from self._machine.events()
+                else:
+                    yield found
 
     async def _protest(self, error: RemoteProtocolError | UnicodeError) -> ConnectionLost:
         """Tell the client what it did, as far as that is possible.

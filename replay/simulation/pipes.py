@@ -27,7 +27,8 @@ class Pipe:
         self._swallowing = False
         self._alarms = alarms
         self._latency = latency
-        self._queue: deque[tuple[float, bytes]] = deque()
+        #: When it arrives, and the size of the pieces in which it was sent.
+        self._queue: deque[tuple[float, bytes, int]] = deque()
         self._ended = False  # nothing more may be put in
         self._eof_at: float | None = None
         self._closed = False  # nobody will read
@@ -44,10 +45,11 @@ class Pipe:
         """Nothing more can be put in."""
         return self._ended
 
-    def put(self, data: bytes) -> None:
-        """Send `data` on its way."""
+    def put(self, data: bytes, size: int | None = None) -> None:
+        """Send `data` on its way, in pieces of `size` bytes."""
         if not self._swallowing:
-            self._queue.append((trio.current_time() + self._latency, data))
+            due = trio.current_time() + self._latency
+            self._queue.append((due, data, size or len(data)))
             self._rouse()
 
     def end(self) -> None:
@@ -77,6 +79,27 @@ class Pipe:
             trio.ClosedResourceError: it was closed at this end.
             trio.BusyResourceError: another task reads already.
         """
+        return self._take(limit, await self._arrived())
+
+    async def get_pieces(self) -> list[bytes]:
+        """All that has arrived, in the pieces in which it was put in; none at the end.
+
+        Raises:
+            as `get`.
+        """
+        now = await self._arrived()
+        queue = self._queue
+        pieces: list[bytes] = []
+        while queue and queue[0][0] <= now:
+            _, data, size = queue.popleft()
+            if size >= len(data):
+                pieces.append(data)
+            else:
+                pieces += [data[at : at + size] for at in range(0, len(data), size)]
+        return pieces
+
+    async def _arrived(self) -> float:
+        """Wait until something has, or the end; returns the time."""
         if self._reader is not None:
             raise trio.BusyResourceError("another task reads from this stream")
         waited = False
@@ -84,26 +107,17 @@ class Pipe:
             now = trio.current_time()
             due = self._queue[0][0] if self._queue else self._eof_at
             if due is not None and due <= now:
-                data = self._take(limit, now)
-                if not waited:
-                    await self._checkpoint(data)
-                return data
-            if due is not None and not self._armed:
-                self._arm(due)
-            await self._park()
+                if waited:
+                    return now
+                await trio.lowlevel.checkpoint()
+            else:
+                if due is not None and not self._armed:
+                    self._arm(due)
+                await self._park()
             waited = True
         if not waited:
             await trio.lowlevel.checkpoint()
         raise trio.ClosedResourceError("this stream is closed")
-
-    async def _checkpoint(self, data: bytes) -> None:
-        """Let others run; what was taken is put back if that is cut short."""
-        try:
-            await trio.lowlevel.checkpoint()
-        except trio.Cancelled:
-            if data:
-                self._queue.appendleft((trio.current_time(), data))
-            raise
 
     def _take(self, limit: int | None, now: float) -> bytes:
         queue = self._queue
@@ -114,7 +128,7 @@ class Pipe:
             parts.append(queue.popleft()[1])
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         if limit is not None and len(data) > limit:
-            queue.appendleft((now, data[limit:]))
+            queue.appendleft((now, data[limit:], len(data)))
             data = data[:limit]
         return data
 
@@ -163,8 +177,8 @@ class PipeStream(trio.abc.HalfCloseableStream):
         self._closed = False
         self._sending = False
 
-    def send_nowait(self, data: bytes) -> None:
-        """Send without a checkpoint: there is always room.
+    def send_nowait(self, data: bytes, size: int | None = None) -> None:
+        """Send without a checkpoint: there is always room. `size`: in pieces of so many bytes.
 
         Raises:
             trio.ClosedResourceError: this end was closed.
@@ -177,7 +191,7 @@ class PipeStream(trio.abc.HalfCloseableStream):
                 return
             raise trio.BrokenResourceError("the other end is closed")
         if data:
-            self._outgoing.put(data)
+            self._outgoing.put(data, size)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._sending:
@@ -204,6 +218,10 @@ class PipeStream(trio.abc.HalfCloseableStream):
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         return await self._incoming.get(max_bytes)
+
+    async def receive_pieces(self) -> list[bytes]:
+        """What `receive_some` gives, in the pieces in which it was sent."""
+        return await self._incoming.get_pieces()
 
     async def aclose(self) -> None:
         self._closed = True

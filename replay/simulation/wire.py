@@ -40,7 +40,7 @@ class SimulatedWire:
         self._stream = stream
         self._machine = Connection(ConnectionType.CLIENT)
         self._splitter = Splitter(masked=False)
-        self._found: Iterator[str | bytes | Event] = self._sorted(rest)
+        self._found: Iterator[str | bytes | Event] = self._sorted([rest])
         self._text, self._binary = "", bytearray()
         self._pings: deque[tuple[bytes, trio.Event]] = deque()
         self._count = 0
@@ -97,21 +97,22 @@ class SimulatedWire:
         if self._lost is not None:
             raise self._lost
         try:
-            data = await self._stream.receive_some(_READ)
+            pieces = await self._stream.receive_pieces()
         except _GONE:
             raise self._is_lost(ABNORMAL, "") from None
-        if not data:
+        if not pieces:
             raise self._is_lost(ABNORMAL, "")
         self._read_at = trio.current_time()
-        self._found = self._sorted(data)
+        self._found = self._sorted(pieces)
 
-    def _sorted(self, data: bytes) -> Iterator[str | bytes | Event]:
-        for piece in self._splitter.feed(data):
-            if isinstance(piece, Other):
-                self._machine.receive_data(piece.data)
-                yield from self._machine.events()
-            else:
-                yield piece
+    def _sorted(self, pieces: list[bytes]) -> Iterator[str | bytes | Event]:
+        for data in pieces:
+            for found in self._splitter.feed(data):
+                if isinstance(found, Other):
+                    self._machine.receive_data(found.data)
+                    yield from self._machine.events()
+                else:
+                    yield found
 
     def _handle(self, event: Event) -> str | bytes | None:
         """What wsproto has found; a message that is whole with it."""
@@ -189,6 +190,9 @@ class MemoryWebSocket(ServerWebSocket):
     def __init__(self, stream: PipeStream, **options: object) -> None:
         super().__init__(stream, **options)  # type: ignore[arg-type]
         self._pipe = stream
+
+    async def _receive(self) -> list[bytes]:
+        return await self._pipe.receive_pieces()
 
     async def _transmit(self, data: bytes) -> None:
         try:
