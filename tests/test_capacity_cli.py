@@ -6,27 +6,32 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from click.testing import CliRunner
+from unhurried import REPLAY, bear_all
 
 from replay.audio import AudioFormat, wav_header
 from replay.cli import root
 from replay.crowd.ramp import load
 
-REPLAY = [sys.executable, "-m", "replay", "capacity"]
 #: Any machine answers in time for this one.
 EASY = ("--slo", "ack.p50 < 20s")
 #: Three sessions at a time, and one more gets 429.
 THREE = (*EASY, "--sandbox-option=--concurrency=3", "--start", "2", "--hold", "300ms")
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here too, where the records are judged again."""
+    bear_all(monkeypatch)
+
+
 def capacity(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*REPLAY, *arguments], capture_output=True, text=True, timeout=110, cwd=cwd
+        [*REPLAY, "capacity", *arguments], capture_output=True, text=True, timeout=110, cwd=cwd
     )
 
 
@@ -74,7 +79,7 @@ def test_fewer_than_were_asked_for_is_a_failure(tmp_path: Path) -> None:
 def test_ctrl_c_tells_what_is_known(tmp_path: Path) -> None:
     """So far, with nothing left running: of two sessions it is known that they are held."""
     begun = subprocess.Popen(
-        [*REPLAY, *EASY, "--start", "2", "--hold", "300ms", "--out", "found"],
+        [*REPLAY, "capacity", *EASY, "--start", "2", "--hold", "300ms", "--out", "found"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from recordings import FIXTURES
+from unhurried import bear_all
 
 from replay import journal as j
 from replay.cli import root
@@ -55,8 +56,7 @@ def heard_otherwise(path: Path, **instead: str) -> Path:
 def unhurried() -> Iterator[None]:
     """How late a busy machine makes these runs is not what they are about."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("replay.validity._FLOOR_MS", 1e9)
-        patch.setattr("replay.validity._STALLED_SHARE", 1.0)
+        bear_all(patch)
         yield
 
 

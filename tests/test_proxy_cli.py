@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 from recordings import FIXTURES
+from unhurried import REPLAY
 
 from replay import journal as j
 from replay.rundir import load
 
-REPLAY = [sys.executable, "-m", "replay"]
 SPEECH = FIXTURES / "good-morning.wav"
 SCRIPT = ["--script", str(FIXTURES / "good-morning.words.json")]
 KEY = "kept-to-itself-0123456789"
