@@ -144,6 +144,29 @@ def test_what_is_sliced_is_parsed_in_slices(
     assert max(sizes[sizes.index(7) :]) <= 7
 
 
+def test_the_largest_message_in_the_smallest_slices_takes_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two million pieces: none of them has a state machine looked at on its own."""
+    fed = 0
+    feed = Connection.receive_data
+
+    def counting(self: Connection, data: bytes | None) -> None:
+        nonlocal fed
+        fed += 1
+        feed(self, data)
+
+    monkeypatch.setattr(Connection, "receive_data", counting)
+    plan = parse_plan(["slice(down, 1) @ 900ms", "oversize @ 1s"])
+    done = simulate(Simulation(seconds=2.0, plan=plan))
+    assert [each.fault for each in done.entries if isinstance(each, j.FaultFired)] == [
+        "slice",
+        "oversize",
+    ]
+    assert done.summarise().invariants["A1"] == "pass"
+    assert fed < 100
+
+
 async def test_who_sends_over_a_network_learns_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from io import StringIO
 
 import trio
 from wsproto.connection import Connection, ConnectionState, ConnectionType
@@ -23,6 +24,9 @@ from replay.wire.closing import ABNORMAL, NORMAL
 from replay.wire.plain import BINARY, TEXT, Other, Splitter, frame
 
 _READ = 1 << 16
+#: More than any message has, the largest that a fault makes among them: in slices of a byte
+#: wsproto would take half a minute for it.
+_HELD = 1 << 22
 _END_OF_HEAD = b"\r\n\r\n"
 _REQUEST = (
     "GET {resource} HTTP/1.1\r\nHost: {host}\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
@@ -39,9 +43,10 @@ class SimulatedWire:
         self.steps = steps
         self._stream = stream
         self._machine = Connection(ConnectionType.CLIENT)
-        self._splitter = Splitter(masked=False)
+        self._splitter = Splitter(masked=False, held=_HELD)
         self._found: Iterator[str | bytes | Event] = self._sorted([rest])
-        self._text, self._binary = "", bytearray()
+        # Not a plain string: it would be copied for each of a million pieces.
+        self._text, self._binary = StringIO(), bytearray()
         self._pings: deque[tuple[bytes, trio.Event]] = deque()
         self._count = 0
         self._lost: ConnectionLost | None = None
@@ -118,9 +123,9 @@ class SimulatedWire:
         """What wsproto has found; a message that is whole with it."""
         match event:
             case TextMessage(data=text):
-                self._text += text
+                self._text.write(text)
                 if event.message_finished:
-                    whole, self._text = self._text, ""
+                    whole, self._text = self._text.getvalue(), StringIO()
                     return whole
             case BytesMessage(data=data):
                 self._binary += data

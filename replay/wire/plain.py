@@ -14,7 +14,6 @@ TEXT, BINARY = 0x1, 0x2
 _FINAL, _MASKED, _SHORT = 0x80, 0x80, 0x7F
 _CONTROL = 0x8
 _NO_KEY = bytes(4)
-_HELD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,16 @@ def unmask(data: bytes, key: bytes) -> bytes:
 
 
 class Splitter:
-    """Holds back what has come of a plain message, or of the head of a frame, up to 64 KiB.
+    """Holds back what has come of a plain message, or of the head of a frame.
 
     Args:
         masked: whether frames of this direction are.
+        held: bytes of a frame that it holds back at most; larger ones are left to others.
     """
 
-    def __init__(self, *, masked: bool) -> None:
+    def __init__(self, *, masked: bool, held: int = 1 << 16) -> None:
         self._masked = masked
+        self._held = held
         self._kept = bytearray()
         self._needed = 0  # so much is to be there before it is looked at again
         self._owed = 0  # of a frame that was left to others: how much of it is still to come
@@ -82,7 +83,7 @@ class Splitter:
                 break
             head, whole = size
             end = at + whole
-            if end > len(data) and whole <= _HELD and self._is_plain(data, at, whole - head):
+            if end > len(data) and whole <= self._held and self._is_plain(data, at, whole - head):
                 self._keep(data, at, whole)
                 break
             message = self._message(data, at, at + head, end)
