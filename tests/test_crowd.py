@@ -147,6 +147,56 @@ async def test_a_session_leaves_so_that_the_service_finishes_it(autojump_clock: 
         assert not member.playing
 
 
+@pytest.mark.parametrize("asked_for", [0.2, 0.7])
+async def test_one_that_is_half_open_is_left_too(asked_for: float, autojump_clock: Clock) -> None:
+    """The service keeps no place for it: it is opened, closed with 1000, and plays nothing."""
+
+    class Slow(Services):
+        async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
+            await trio.sleep(0.5)
+            return await super().init(body, region)
+
+        @asynccontextmanager
+        async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
+            await trio.sleep(0.5)
+            async with super().dial(url, deadline) as wire:
+                yield wire
+
+    told: list[Failure] = []
+    async with trio.open_nursery() as nursery:
+        service = Slow(nursery, prompt)
+        member = Member(7, part(service), Tapes(), told.append)
+        nursery.start_soon(member.play, trio.current_time())
+        await trio.sleep(asked_for)
+        member.leave()
+        await member.gone.wait()
+        assert trio.current_time() < 5
+        assert [each.codes for each in service.sessions] == [[1000]]
+        assert [each.heard for each in service.sessions] == [[]]
+        assert (told, member.playing) == ([], False)
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_does_not_get_open_is_not_waited_for(autojump_clock: Clock) -> None:
+    """Not for longer than a target takes that is there; and one that has not begun, not at all."""
+
+    class Mute(Services):
+        async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    async with trio.open_nursery() as nursery:
+        service, began = Mute(nursery, prompt), trio.current_time()
+        for at, left, gone in ((0.0, 1.0, 6.0), (60.0, 7.0, 7.0)):
+            member = Member(7, part(service), Tapes(), lambda _: None)
+            nursery.start_soon(member.play, began + at)
+            await trio.sleep_until(began + left)
+            member.leave()
+            await member.gone.wait()
+            assert trio.current_time() - began == pytest.approx(gone)
+        nursery.cancel_scope.cancel()
+
+
 async def closing(line: Line, _number: int) -> None:
     await line.ack(len(await line.hear()))
     await line.ws.aclose(1011, "no more room")

@@ -25,6 +25,8 @@ from replay.transport import Service
 _SECTION = (math.sqrt(5) - 1) / 2
 #: A target that is busy may take its time for a connection: late is not lost.
 _POLICY = Policy(connect_timeout=20.0)
+#: A session that is to be left gets so long to be open.
+_HALF_OPEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,19 @@ class Member:
         self._number = number
         self._part = part
         self._failed = failed
-        self._leaving = False
+        self._begun = self._leaving = False
         self._coming, self._staying = trio.CancelScope(), trio.CancelScope()
 
     def leave(self) -> None:
-        """End the session in the way that lets the service finish it by itself."""
+        """End the session in the way that lets the service finish it by itself. One that is half
+        open is opened first: else the service would keep its place for a client that never comes.
+        """
         self._leaving = True
         self._staying.cancel()
-        if not self.playing:
+        if not self._begun:
             self._coming.cancel()
+        elif not self.playing:
+            self._coming.deadline = trio.current_time() + _HALF_OPEN_SECONDS
 
     def drop(self) -> None:
         """Be gone at once."""
@@ -101,6 +107,7 @@ class Member:
         try:
             with self._coming:
                 await trio.sleep_until(at)
+                self._begun = True
                 await self._play()
         except ReplayError as error:
             self.tape.fail("unreachable", str(error))
@@ -120,7 +127,7 @@ class Member:
             rng=Random(number),  # noqa: S311 - spreads attempts, guards nothing
         ) as session:
             await session.wait_opened()
-            self.playing = not tape.broken
+            self.playing = not tape.broken and not self._leaving
             self.settled.set()
             with self._staying:
                 await trio.sleep_until(self._moment())

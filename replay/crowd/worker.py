@@ -79,7 +79,7 @@ class Share:
             case talk.Halt():
                 for member in self._opening:
                     if not member.settled.is_set():
-                        member.drop()
+                        member.leave()
             case talk.Count():
                 self._nursery.start_soon(self._count, ask)
             case talk.Clear():
