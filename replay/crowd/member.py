@@ -127,7 +127,7 @@ class Member:
             rng=Random(number),  # noqa: S311 - spreads attempts, guards nothing
         ) as session:
             await session.wait_opened()
-            self.playing = not tape.broken and not self._leaving
+            self.playing = not self._leaving
             self.settled.set()
             with self._staying:
                 await trio.sleep_until(self._moment())

@@ -32,7 +32,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from replay.errors import ConnectionLost
 from replay.sandbox.patience import Share
 from replay.wire.closing import ABNORMAL, NORMAL, PROTOCOL_ERROR, TOO_BIG, TRY_LATER
-from replay.wire.plain import TEXT, Other, Splitter, frame
+from replay.wire.plain import TEXT, Splitter, frame, sort_out
 
 _READ = 1 << 16
 _END_OF_HEAD = b"\r\n\r\n"
@@ -185,7 +185,7 @@ class ServerWebSocket:
 
     async def _feed(self, pieces: list[bytes]) -> None:
         if self._splitter is not None:
-            self._found = self._sorted(self._splitter, pieces)
+            self._found = sort_out(self._splitter, self._machine, pieces)
             return
         self._head = data = b"".join(pieces)
         try:
@@ -193,16 +193,6 @@ class ServerWebSocket:
             self._found = self._machine.events()
         except (RemoteProtocolError, UnicodeError) as error:
             raise await self._protest(error) from None
-
-    def _sorted(self, splitter: Splitter, pieces: list[bytes]) -> Iterator[str | bytes | Event]:
-        """Plain messages as they are, and what the machine makes of all else."""
-        for data in pieces:
-            for found in splitter.feed(data):
-                if isinstance(found, Other):
-                    self._machine.receive_data(found.data)
-                    yield from self._machine.events()
-                else:
-                    yield found
 
     async def _protest(self, error: RemoteProtocolError | UnicodeError) -> ConnectionLost:
         """Tell the client what it did, as far as that is possible.

@@ -7,7 +7,7 @@ tests; the sandbox's is its own, and sends without waiting, since there is alway
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import StringIO
 
@@ -21,7 +21,7 @@ from replay.simulation.pipes import PipeStream
 from replay.transport import Steps
 from replay.transport.websocket import refusal
 from replay.wire.closing import ABNORMAL, NORMAL
-from replay.wire.plain import BINARY, TEXT, Other, Splitter, frame
+from replay.wire.plain import BINARY, TEXT, Splitter, frame, sort_out
 
 _READ = 1 << 16
 #: More than any message has, the largest that a fault makes among them: in slices of a byte
@@ -44,7 +44,7 @@ class SimulatedWire:
         self._stream = stream
         self._machine = Connection(ConnectionType.CLIENT)
         self._splitter = Splitter(masked=False, held=_HELD)
-        self._found: Iterator[str | bytes | Event] = self._sorted([rest])
+        self._found = sort_out(self._splitter, self._machine, [rest])
         # Not a plain string: it would be copied for each of a million pieces.
         self._text, self._binary = StringIO(), bytearray()
         self._pings: deque[tuple[bytes, trio.Event]] = deque()
@@ -108,16 +108,7 @@ class SimulatedWire:
         if not pieces:
             raise self._is_lost(ABNORMAL, "")
         self._read_at = trio.current_time()
-        self._found = self._sorted(pieces)
-
-    def _sorted(self, pieces: list[bytes]) -> Iterator[str | bytes | Event]:
-        for data in pieces:
-            for found in self._splitter.feed(data):
-                if isinstance(found, Other):
-                    self._machine.receive_data(found.data)
-                    yield from self._machine.events()
-                else:
-                    yield found
+        self._found = sort_out(self._splitter, self._machine, pieces)
 
     def _handle(self, event: Event) -> str | bytes | None:
         """What wsproto has found; a message that is whole with it."""

@@ -8,7 +8,11 @@ frames, fragments, what has not come whole, and what is broken.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+E_co = TypeVar("E_co", covariant=True)
 
 TEXT, BINARY = 0x1, 0x2
 _FINAL, _MASKED, _SHORT = 0x80, 0x80, 0x7F
@@ -127,6 +131,28 @@ class Splitter:
             return body.decode()
         except UnicodeDecodeError:
             return None
+
+
+class Machine(Protocol[E_co]):
+    """A full implementation, such as wsproto's."""
+
+    def receive_data(self, data: bytes, /) -> None: ...
+
+    def events(self) -> Iterable[E_co]: ...
+
+
+def sort_out(
+    splitter: Splitter, machine: Machine[E_co], pieces: Iterable[bytes]
+) -> Iterator[str | bytes | E_co]:
+    """What is in `pieces`, one by one: plain messages as they are, and what `machine` makes of all
+    else."""
+    for data in pieces:
+        for found in splitter.feed(data):
+            if isinstance(found, Other):
+                machine.receive_data(found.data)
+                yield from machine.events()
+            else:
+                yield found
 
 
 def _size(data: bytes, at: int) -> tuple[int, int] | None:
