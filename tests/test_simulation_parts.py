@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import former
 import pytest
 import trio
@@ -67,6 +69,49 @@ def test_tasks_take_their_turns_as_the_seed_says() -> None:
 
     assert order(1) == order(1)
     assert order(1) != order(2)
+
+
+async def sleepers(
+    naps: list[tuple[int, int | None]], woken: list[tuple[float, int, bool]]
+) -> None:
+    """Each sleeps until a moment, if nobody calls it off before, and says when that ended."""
+
+    async def sleep(number: int, until: int, off: int | None) -> None:
+        with trio.move_on_at(off if off is not None else math.inf) as scope:
+            await trio.sleep_until(until)
+        woken.append((trio.current_time(), number, scope.cancelled_caught))
+
+    async with trio.open_nursery() as nursery:
+        for number, (until, off) in enumerate(naps):
+            # The two ends of a nap are never one moment: who would be first, trio does not say.
+            nursery.start_soon(sleep, number, 2 * until, None if off is None else 2 * off + 1)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 9), st.none() | st.integers(-1, 9)), max_size=8))
+def test_who_sleeps_wakes_as_with_trio(naps: list[tuple[int, int | None]]) -> None:
+    """At the same moments, woken or called off; trio's own clock that jumps is the judge."""
+    here: list[tuple[float, int, bool]] = []
+    there: list[tuple[float, int, bool]] = []
+    run(sleepers, naps, here, clock=VirtualClock(), seed=1)
+    trio.run(sleepers, naps, there, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert sorted(here) == sorted(there)
+
+
+def test_nobody_leaps_to_a_sleep_that_was_called_off() -> None:
+    """Time stands still where nothing happens: such a moment would only look like one."""
+    clock = VirtualClock()
+    seen: list[float] = []
+
+    async def main() -> None:
+        with trio.move_on_after(1.0):
+            await trio.sleep_until(5.0)
+        clock.at(9.0, lambda: seen.append(clock.current_time()))
+        clock.deadline_to_sleep_time(7.0)
+        seen.append(clock.current_time())
+        clock.deadline_to_sleep_time(math.inf)
+
+    run(main, clock=clock, seed=1)
+    assert seen == [7.0, 9.0]
 
 
 def test_an_error_comes_out_as_from_trio() -> None:

@@ -2,8 +2,8 @@
 
 It is trio's own loop. It is only not asked to look for input and output at each turn, which takes
 as long as the turn's work, but now and then, so that Ctrl-C is heard; and its tasks take their
-turns in an order that is the same each time. The time is asked of the clock itself: it is asked for
-forty times with each chunk.
+turns in an order that is the same each time. The time is asked of the clock itself, which is asked
+forty times with each chunk, and it is the clock that wakes who sleeps until a moment.
 
 trio runs the tasks that are ready in an order drawn by lot, so that nobody relies on it, from a set
 whose order changes with their addresses. For its own Hypothesis plugin it has a switch that sorts
@@ -37,10 +37,11 @@ def run(main: Callable[..., Awaitable[T]], *args: Any, clock: VirtualClock, seed
         runner.instruments = cast(Any, {})  # there are none, and a dictionary says so sooner
         before, sniffed.name = sniffed.name, "trio"
         asked, trio.current_time = trio.current_time, clock.current_time
+        slept, trio.sleep_until = trio.sleep_until, clock.sleep_until
         try:
             _drive(runner, scheduler.unrolled_run(runner, main, args))
         finally:
-            sniffed.name, trio.current_time = before, asked
+            sniffed.name, trio.current_time, trio.sleep_until = before, asked, slept
     assert runner.main_task_outcome is not None
     return cast(T, runner.main_task_outcome.unwrap())
 
@@ -72,8 +73,11 @@ def settled_order(seed: int) -> Iterator[None]:
 
 
 class _Lot(Random):
-    """Draws nothing where there is nothing to draw: most of the time one task is ready."""
+    """Draws as little as can be: most of the time one task is ready, or two."""
 
     def shuffle(self, x: MutableSequence[Any]) -> None:
-        if len(x) > 1:
+        if len(x) == 2:
+            if self.random() < 0.5:
+                x.reverse()
+        elif len(x) > 2:
             super().shuffle(x)

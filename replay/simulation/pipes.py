@@ -17,7 +17,7 @@ import trio
 class Alarms(Protocol):
     """Rings when a moment of trio's clock has come."""
 
-    def at(self, moment: float, ring: Callable[[], None]) -> None: ...
+    def at(self, moment: float, ring: Callable[[], None]) -> object: ...
 
 
 class Pipe:
