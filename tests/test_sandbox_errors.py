@@ -209,7 +209,7 @@ async def test_client_that_hangs_up(
             noticed.set()
         return True
 
-    log = logging.getLogger("replay.sandbox.app")
+    log = logging.getLogger("replay.sandbox.answers")
     caplog.set_level(logging.INFO, log.name)
     log.addFilter(look)
     request.addfinalizer(lambda: log.removeFilter(look))
