@@ -104,6 +104,7 @@ class Crew:
         self._finished = finished
         self._listener = listener
         self._origin = origin
+        self._last_cut: Cut | None = None
 
     @property
     def reconnects(self) -> int:
@@ -117,6 +118,11 @@ class Crew:
         for hand in self.hands:
             found.update(hand.pulse.faults if hand.pulse else {})
         return found
+
+    @property
+    def _now(self) -> float:
+        """The soak's clock."""
+        return time.monotonic() - self._origin
 
     async def work(self) -> None:
         """Until all workers have done their part.
@@ -134,7 +140,8 @@ class Crew:
         await self._tell(Finish())
 
     async def cut(self, cut: Cut) -> None:
-        """Have this put down in the journals of all sessions."""
+        """Have this put down in the journals of all sessions, also of those that begin in it."""
+        self._last_cut = cut
         await self._tell(cut)
 
     async def _tell(self, order: Order) -> None:
@@ -151,6 +158,8 @@ class Crew:
             async with open_worker(_MODULE, REPORTS, log, ORDERS) as worker:
                 hand.pid, hand.worker = worker.pid, worker
                 await worker.ask(self._start(hand))
+                if self._last_cut is not None and self._now < self._last_cut.over:
+                    await worker.ask(self._last_cut)
                 if self.finishing.is_set():
                     await worker.ask(Finish())
                 await self._hear(hand, worker)
@@ -188,7 +197,7 @@ class Crew:
 
     def _mourn(self, hand: Hand, code: int) -> None:
         """A worker has died: its sessions are judged by what they have left behind."""
-        now = time.monotonic() - self._origin
+        now = self._now
         lost = list(hand.playing.values())
         hand.playing.clear()
         hand.generation += 1
