@@ -139,6 +139,25 @@ def windows(timeline: Timeline, found: list[Outage]) -> list[tuple[int, int]]:
     return spans
 
 
+def unended(timeline: Timeline, utterances: Utterances, found: list[Outage]) -> list[float | None]:
+    """How long each outage lasted at least, in ms, that was never seen to end: there was no
+    connection again, and the session did not come to its result without one; or partials came
+    again, and their lag was never back. None for all others."""
+    times, lags = partial_lags(timeline, utterances, timeline.spoken)
+    over = timeline.first(journal.Ended)
+    came = over is not None and over.outcome in ("complete", "recovered")
+    bounds: list[float | None] = []
+    for lost, outage in zip(losses(timeline), found, strict=True):
+        if outage.down_ms is None:
+            bounds.append(None if came else _ms(lost.t, timeline.last))
+            continue
+        back = lost.t + round(outage.down_ms * _NS_PER_MS)
+        told = len(times) > 0 and bool(times[0] < lost.t) and bool(times[-1] >= back)
+        lagging = told and _caught_up(lost.t, back, times, lags) is None
+        bounds.append(_ms(lost.t, int(times[-1])) if lagging else None)
+    return bounds
+
+
 def _fault(timeline: Timeline, lost: journal.Lost) -> str | None:
     """The last fault before a loss, on its connection or on the whole way."""
     done = [

@@ -57,8 +57,9 @@ def played(
     )
     done = simulate(spec)
     timeline = done.timeline
-    assert done.recorded is not None
-    comparison = compare(done.sent, done.recorded, timeline.format.frame_bytes)
+    comparison = None
+    if done.recorded is not None:
+        comparison = compare(done.sent, done.recorded, timeline.format.frame_bytes)
     place = Place(
         slot=slot, number=number, path=f"sessions/{slot}-{number}", seed=seed, began=began, cut=cut
     )

@@ -14,7 +14,7 @@ from replay import journal
 from replay.continuity import Comparison, Finding, Range, compare
 from replay.endurance.folding import joined, outcome
 from replay.endurance.histogram import Histogram
-from replay.endurance.judging import Facts, judge
+from replay.endurance.judging import Facts, certain, judge
 from replay.endurance.outcome import (
     AudioTotals,
     Back,
@@ -340,6 +340,80 @@ def test_clients_in_step_after_a_common_cut_fail_the_soak() -> None:
     # Losses that happen to come together are no common cut: three of twelve slots.
     chance = [*together[:3], *(session(1, slot=slot) for slot in range(12))]
     assert told(tally(chance)).storm.cuts == 0
+
+
+def test_a_common_cut_is_one_of_all_that_played_then() -> None:
+    """Not of all that ever did, nor of another machine's: each machine has a sandbox of its own."""
+
+    def together(slots: range, part: str = "", at: float = 30.0) -> list[Outcome]:
+        found = []
+        for slot in slots:
+            each = session(0, slot=slot, backs=[Back(10**9, [10**9 + slot], at)], reconnects=1)
+            each.place.path = part + each.place.path
+            found.append(each)
+        return found
+
+    here, later = together(range(12)), [session(1, slot=n, began=60.5) for n in range(12, 60)]
+    assert told(tally([*here, *later])).storm.state == "fail"  # 48 of 60 slots began later
+    there = together(range(12, 60), "two/")
+    for each in there:
+        each.backs = []
+    part = together(range(12), "one/")
+    assert told(tally([*part, *there])).storm.state == "fail"
+    chance = together(range(12, 15), "two/")  # of 48: no common cut, and not in the way of one
+    both = told(tally([*part, *there[3:], *chance])).storm
+    assert (both.cuts, both.sessions) == (1, 12)
+
+
+def test_what_never_recovered_counts_as_long_as_it_was_seen_to_last() -> None:
+    """Half of all losses: the figure cannot be lower than that, and no condition holds by them."""
+    good = [Recovered(at=at, kind="reset", down=900.0, caught_up=500.0) for at in range(40)]
+    never = [Recovered(at=at, kind="reset", down=900.0, lasting=8e4) for at in range(40)]
+    summary = told(tally([session(0, outages=[*good, *never], reconnects=80)]))
+    found = summary.recoveries[0].recover
+    assert (found.n, found.censored, found.p95) == (80, 40, None)
+    assert found.p50 == pytest.approx(1400.0, rel=1e-3)
+    assert found.at_least["p95"] == pytest.approx(8e4, rel=1e-3)
+    assert summary.worst[0].recover == 8e4
+    asked = ("recover.p95 < 3s", "recover.p50 < 3s")
+    assert verdict(session(0, outages=[*good, *never]), conditions=asked)[1] == [
+        "recover.p95 < 3s does not hold: at least this: something never came"
+    ]
+
+
+def test_a_cut_session_says_nothing_of_what_it_was_not_left_to_do() -> None:
+    """It might have come back a moment later."""
+    faults = ("unreachable(300s) @ 9s", "reset @ 10s")
+    (gave_up,) = played(1, faults=faults).outages
+    assert gave_up.down is None
+    assert gave_up.lasting is not None
+    assert gave_up.lasting > 60_000
+    (cut,) = played(1, faults=faults, cut=True).outages
+    assert cut.lasting is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "certain_so_far"),
+    [
+        ("reconnects >= 100", False),
+        ("reconnects == 30", False),
+        ("reconnects == 10", True),
+        ("reconnects < 10", True),
+        ("recover.p50 < 1s", False),
+        ("recover.max < 1s", True),
+        ("recover.min > 2s", True),
+        ("recover.mean < 1s", False),
+    ],
+)
+def test_what_cannot_come_to_hold_again(condition: str, certain_so_far: bool) -> None:
+    """All of these fail now; a soak is ended early only for what no hour to come can mend."""
+    lost = [Recovered(at=at, kind="reset", down=900.0, caught_up=500.0) for at in range(20)]
+    asked = [parse(condition)]
+    whole = tally([session(0, outages=lost, reconnects=20)])
+    summary = judge(whole, History(), Facts(plan={}, elapsed=60.0), asked)
+    assert [each.state for each in summary.checks] == ["fail"]
+    reasons = [f"{condition} does not hold"] if certain_so_far else []
+    assert certain(summary, asked) == reasons
 
 
 # ------------------------------------------------------------------ what is shown

@@ -16,32 +16,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from played_soaks import session
 
-from replay import journal as j
 from replay.audio import AudioFormat, Chunk, wav_header
-from replay.endurance.outcome import Outcome, Place
+from replay.endurance.outcome import Outcome
 from replay.endurance.resources import History, Sample
 from replay.endurance.summary import Death
-from replay.endurance.tally import Tally
+from replay.endurance.tally import Tally, tally
 from replay.errors import MachineError, UsageError
 from replay.faults import parse_plan
 from replay.journal import ReferenceWord
 from replay.sandbox.process import SandboxProcess
 from replay.soak import host, playlist
 from replay.soak.assess import assess, sum_up
-from replay.soak.judging import judge
 from replay.soak.merging import merge
 from replay.soak.orders import Cut
 from replay.soak.playlist import Playlist, Reel
 from replay.soak.processes import Processes
 from replay.soak.rota import Rota
-from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Keep, Store, prepare
+from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Store, prepare
 from replay.source import SourceSpec
 from replay.take import RunOptions
 from replay.watching import Usage, exists
 
 FORMAT = AudioFormat()
 OPTIONS = RunOptions(SourceSpec(""))
-JOURNALS = Path(__file__).parent.parent / "fixtures" / "journals"
 
 
 def record(path: Path, seconds: float, words: list[tuple[str, float, float]]) -> str:
@@ -234,67 +231,6 @@ def test_sessions_that_nobody_has_judged(tmp_path: Path) -> None:
     assert len((store.path / EVENTS).read_bytes().splitlines()) == 3
 
 
-@pytest.mark.parametrize(
-    ("keep", "failing", "left"),
-    [
-        ("all", 0, {"journal.jsonl", "summary.json"}),
-        ("failing", 0, {"journal.jsonl", "summary.json"}),
-        ("failing", 50, {"summary.json"}),
-        ("summary", 0, {"summary.json"}),
-    ],
-)
-def test_what_stays_of_a_session_that_failed(
-    tmp_path: Path, keep: Keep, failing: int, left: set[str]
-) -> None:
-    """As it was asked for; a soak of which everything fails does not fill the disk."""
-    path = tmp_path / "sessions" / "0000-0001"
-    path.mkdir(parents=True)
-    (path / "journal.jsonl").write_bytes((JOURNALS / "outage.jsonl").read_bytes())
-    place = Place(slot=0, number=1, path="sessions/0000-0001")
-    found = judge(tmp_path, place, 10.0, "the target was gone", keep, failing)
-    assert found.verdict == "fail"
-    assert found.reasons[0] == "the target was gone"
-    assert {each.name for each in path.iterdir()} == left
-    assert found.place.repeat.startswith("replay run ")
-
-
-def test_what_stays_of_a_session_that_passed(tmp_path: Path) -> None:
-    """Nothing, unless all is to be kept: its outcome has what is needed."""
-    path = tmp_path / "sessions" / "0000-0001"
-    path.mkdir(parents=True)
-    (path / "journal.jsonl").write_bytes((JOURNALS / "plain.jsonl").read_bytes())
-    place = Place(slot=0, number=1, path="sessions/0000-0001")
-    assert judge(tmp_path, place, 10.0, "", "failing", 0).verdict != "fail"
-    assert not path.exists()
-
-
-def test_a_session_of_which_nothing_was_written(tmp_path: Path) -> None:
-    """Its worker was killed too early: nobody knows, which is no pass."""
-    path = tmp_path / "sessions" / "0000-0001"
-    path.mkdir(parents=True)
-    (path / "journal.jsonl").touch()
-    place = Place(slot=0, number=1, path="sessions/0000-0001", cut=True)
-    found = judge(tmp_path, place, 3.0, "its worker was killed", "failing", 0)
-    assert (found.verdict, found.reasons) == ("unknown", ["its worker was killed"])
-
-
-def test_a_common_cut_gives_its_name_to_the_losses_it_brought(tmp_path: Path) -> None:
-    """It is in each session's own journal as a fault."""
-    path = tmp_path / "s"
-    path.mkdir()
-    entries: list[j.AnyEntry] = []
-    for line in (JOURNALS / "outage.jsonl").read_bytes().splitlines(keepends=True):
-        (entry,) = j.decode_lines([line])
-        if isinstance(entry, j.Lost):
-            entries.append(j.FaultFired(t=entry.t, rule=0, text="restart(2s)", fault="restart"))
-        if not isinstance(entry, j.FaultPlanned | j.FaultFired):
-            entries.append(entry)
-    (path / "journal.jsonl").write_bytes(j.encode_all(entries))
-    place = Place(slot=0, number=1, path="s", began=100.0)
-    found = judge(tmp_path, place, 110.0, "", "all", 0)
-    assert [each.kind for each in found.outages] == ["restart"] * len(found.outages) != []
-
-
 # ------------------------------------------------------------------ processes
 
 
@@ -421,6 +357,26 @@ def test_what_a_sandbox_of_our_own_is_started_with() -> None:
 # ------------------------------------------------------------------ what it came to
 
 
+def test_a_load_that_still_grows_is_no_leak(tmp_path: Path) -> None:
+    """What more sessions hold grows with them, and their reconnections do too: of a ramp nothing
+    can be told, of steps the last one tells."""
+    states: dict[Any, list[str]] = {}
+    for profile in ("ramp", "steps", "constant"):
+        rota = Rota(seconds=3600, sessions=40, session_length=60, profile=profile)
+        store = begin(tmp_path / profile, rota=rota)
+        store.checkpoint(3600)
+        history, reconnects = History(), 0.0
+        for t in range(0, 3600, 5):
+            playing = {"ramp": t / 90, "steps": 10 * (1 + t // 900), "constant": 40}[profile]
+            reconnects += playing * 5 / 30
+            held = {"who": "worker 1", "pid": 7, "rss": 1, "threads": 1}
+            held |= {"fds": 20 + 3 * round(playing), "reconnects": round(reconnects)}
+            history.add(Sample(t=t, **held))
+        trends = sum_up(store, Tally(), history, []).trends
+        states[profile] = [each.state for each in trends if each.of == "fds"]
+    assert states == {"ramp": ["unknown"], "steps": ["flat"], "constant": ["flat"]}
+
+
 def test_parts_add_up(tmp_path: Path) -> None:
     """The whole says what one soak over all the sessions would have said."""
     stores = [
@@ -451,6 +407,31 @@ def test_parts_add_up(tmp_path: Path) -> None:
     assert {each.session for each in found.worst} == {
         f"part-{n}/sessions/{n - 1}-{k}" for n in (1, 2) for k in range(3)
     }
+
+
+def test_what_parts_lack_is_a_doubt(tmp_path: Path) -> None:
+    """One was stopped, one has a session that nobody has judged, and the third is not there."""
+    parts = []
+    for n in (1, 3):
+        rota = Rota(seconds=3600, sessions=6, session_length=60, shard=(n, 3))
+        store = begin(tmp_path / f"part-{n}", rota=rota)
+        store.add(OUTCOMES, session(1, slot=n))
+        store.checkpoint(3600 if n == 3 else 1800)
+        parts.append(store)
+    left = parts[1].path / "sessions" / "0002-0002"
+    left.mkdir()
+    (left / "journal.jsonl").touch()
+    found = assess(merge([each.path for each in parts], tmp_path / "whole"), [])
+    assert (found.verdict, found.reasons) == (
+        "unknown",
+        [
+            "part-1: stopped after 30m of 1h",
+            "part-3: 1 of its sessions were never judged",
+            "shard 2/3 is not there",
+        ],
+    )
+    assert assess(parts[0], []).reasons == ["stopped after 30m of 1h"]
+    assert sum_up(parts[0], tally([session(1)]), History(), []).verdict == "pass"  # under way
 
 
 def test_what_cannot_be_added_up(tmp_path: Path) -> None:

@@ -187,6 +187,26 @@ def test_an_outage_is_split_into_its_steps() -> None:
     assert found.resent_bytes == 3200
 
 
+def test_an_outage_is_known_to_have_lasted_until_nothing_was_heard_any_more() -> None:
+    """Partials came again, and their lag was never back: it ends with the last of them. Where none
+    came nothing is known, and where it was back nothing is open."""
+
+    def lasting(*partials: tuple[float, float]) -> float | None:
+        built = Builder().play([Cut(1210, 1905, backoff=300)])
+        built.transcript(700, [("a", 0, 500)], final=False)
+        for at, end in partials:
+            words = [("a", 0, 500), ("b", 1500, end)]
+            built.transcript(at, words, final=False, connection=2)
+        timeline = built.finish(4600, connection=2).timeline()
+        gathered = utterances.gather(timeline)
+        (found,) = outages.unended(timeline, gathered, outages.measure(timeline, gathered))
+        return found
+
+    assert lasting((2600, 2000), (3600, 3000)) == 3600 - 1210
+    assert lasting((2600, 2000), (2700, 2600)) is None
+    assert lasting() is None
+
+
 def test_an_outage_without_end_has_open_steps() -> None:
     """What was never reached is null, not zero and not the time of giving up."""
     built = Builder(seconds=1).play()
@@ -197,6 +217,12 @@ def test_an_outage_without_end_has_open_steps() -> None:
     (found,) = outages.measure(timeline, utterances.gather(timeline))
     assert (found.down_ms, found.flush_ms, found.caught_up_ms) == (None, None, None)
     assert found.connect_ms == 50
+    gathered = utterances.gather(timeline)
+    # The journal ends 130 ms after the loss; a session that came to its result has nothing open.
+    assert outages.unended(timeline, gathered, [found]) == [130]
+    built.entries.append(j.Ended(t=ns(1150), outcome="recovered"))
+    timeline = built.timeline()
+    assert outages.unended(timeline, utterances.gather(timeline), [found]) == [None]
 
 
 @pytest.mark.parametrize(("code", "cause"), [(1000, "closed"), (4403, "closed"), (1006, "ended")])

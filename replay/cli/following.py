@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 
 from replay.conditions import Condition
+from replay.endurance.judging import certain
 from replay.endurance.outcome import Outcome
 from replay.endurance.summary import Death, SoakSummary
 from replay.report import soak_metrics
 from replay.report.soak_live import SoakView
 from replay.report.soak_now import Live, Told, WorkerNow, of_death, of_outcome
-from replay.soak.assess import sum_up
+from replay.soak.assess import sum_up, unplayed
 from replay.soak.soak import Soak
 from replay.soak.store import Store
 
@@ -65,13 +66,13 @@ class SoakFollower:
             return ""
         if outcome is not None:
             return f"{outcome.place.path} failed" if outcome.verdict == "fail" else ""
-        summary = self._lately(soak)
-        return summary.reasons[0] if summary.verdict == "fail" else ""
+        return next(iter(certain(self._lately(soak), self._conditions)), "")
 
     def sum_up(self, soak: Soak) -> SoakSummary:
-        """Everything so far."""
+        """What it came to, now that it has ended."""
         tally, history = soak.docket.tally, soak.processes.history
-        return sum_up(self._store, tally, history, self._conditions)
+        missing = unplayed(self._store)
+        return sum_up(self._store, tally, history, self._conditions, missing)
 
     def _tell(self, told: Told) -> None:
         self._told.append(told)
@@ -81,7 +82,8 @@ class SoakFollower:
         """A summary that is not too old."""
         now = time.monotonic()
         if self._summary is None or now >= self._next:
-            self._summary = self.sum_up(soak)
+            tally, history = soak.docket.tally, soak.processes.history
+            self._summary = sum_up(self._store, tally, history, self._conditions)
             self._next = time.monotonic() + (time.monotonic() - now) / _SHARE
         return self._summary
 

@@ -24,7 +24,7 @@ from replay.endurance.outcome import (
     Window,
 )
 from replay.judge import Case, herd
-from replay.outages import Outage, losses
+from replay.outages import Outage, losses, unended
 from replay.reading import Reading, read
 from replay.recoveries import kind_of
 from replay.statistics import Floats, Series
@@ -82,8 +82,13 @@ def outcome(
         missed=[] if place.cut else list(summary.faults.missed),
         windows=_windows(reading, fired, place),
         outages=[
-            _recovered(place, lost.t, each)
-            for lost, each in zip(losses(timeline), reading.outages, strict=True)
+            _recovered(place, lost.t, each, lasting)
+            for lost, each, lasting in zip(
+                losses(timeline),
+                reading.outages,
+                unended(timeline, reading.utterances, reading.outages),
+                strict=True,
+            )
         ],
         latency=_histograms(found),
         undisturbed=_histograms(clear) if reading.windows else {},
@@ -93,7 +98,10 @@ def outcome(
         mistimed=mistimed,
         stalls=len(timeline.all(journal.Stall)),
         minutes=_minutes(reading, found, place) if found else [],
-        backs=[Back(each.lost, list(each.attempts)) for each in herd.returns(Case(timeline))],
+        backs=[
+            Back(each.lost, list(each.attempts), _at(place, each.at))
+            for each in herd.returns(Case(timeline))
+        ],
     )
 
 
@@ -172,7 +180,9 @@ def _audio(summary: Summary, comparison: Comparison | None, place: Place) -> Aud
 # ------------------------------------------------------------------ what was disturbed
 
 
-def _recovered(place: Place, lost: int, outage: Outage) -> Recovered:
+def _recovered(place: Place, lost: int, outage: Outage, lasting: float | None) -> Recovered:
+    if place.cut and outage.down_ms is None:
+        lasting = None  # it might have come back in a moment
     return Recovered(
         at=_at(place, lost),
         kind=kind_of(outage.fault),
@@ -186,6 +196,7 @@ def _recovered(place: Place, lost: int, outage: Outage) -> Recovered:
         first_transcript=outage.first_transcript_ms,
         caught_up=outage.caught_up_ms,
         resent=outage.resent_bytes,
+        lasting=lasting,
     )
 
 

@@ -2,8 +2,9 @@
 
 Fail takes evidence: a session that failed, bytes that were lost, a leak or a drift that is sure, a
 condition that does not hold, a worker that died, clients in step after a common cut. Unknown is a
-soak of which nothing finished, in which nothing was disturbed though faults were asked for, with a
-session of which it is open whether it was kept whole, or a condition that cannot be decided.
+soak that was stopped before its time or lacks a part, of which nothing finished, in which nothing
+was disturbed though faults were asked for, with a session of which it is open whether it was kept
+whole, or a condition that cannot be decided.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from replay import __version__
 from replay.conditions import Condition
 from replay.endurance import growth, tables
 from replay.endurance.outcome import Verdict
-from replay.endurance.promises import hold
+from replay.endurance.promises import hold, is_final
 from replay.endurance.resources import History
 from replay.endurance.rows import middle
 from replay.endurance.summary import Death, Sessions, SoakSummary
@@ -33,7 +34,7 @@ class Facts(Struct, kw_only=True):
 
     plan: as it was asked for, without secrets. elapsed, asked: seconds of the soak's clock.
     settled: when its load had settled (`growth.warm_up`). shards: parts that it was put together
-    from.
+    from. missing: what of it has not been played or judged, in words; for one under way nothing.
     """
 
     plan: dict[str, Any]
@@ -43,6 +44,7 @@ class Facts(Struct, kw_only=True):
     settled: float = 0.0
     shards: int = 1
     deaths: list[Death] = msgspec.field(default_factory=list)
+    missing: list[str] = msgspec.field(default_factory=list)
 
 
 def judge(
@@ -82,8 +84,16 @@ def judge(
     )
     known = figures(summary)
     summary.checks = [hold(each, known, [*trends, *drifts]) for each in conditions]
-    summary.verdict, summary.reasons = _verdict(tally, summary)
+    summary.verdict, summary.reasons = _verdict(tally, summary, facts.missing)
     return summary
+
+
+def certain(summary: SoakSummary, conditions: Sequence[Condition]) -> list[str]:
+    """Why a soak under way is to fail whatever is still to come: of its conditions only those
+    count that cannot come to hold again."""
+    told = zip(conditions, summary.checks, strict=True)
+    checks = [each for condition, each in told if is_final(condition, each)]
+    return _failures(msgspec.structs.replace(summary, checks=checks))
 
 
 def _sessions(tally: Tally) -> Sessions:
@@ -151,11 +161,11 @@ def figures(summary: SoakSummary) -> Figures:
 # ------------------------------------------------------------------ the verdict
 
 
-def _verdict(tally: Tally, summary: SoakSummary) -> tuple[Verdict, list[str]]:
+def _verdict(tally: Tally, summary: SoakSummary, missing: list[str]) -> tuple[Verdict, list[str]]:
     failed = _failures(summary)
     if failed:
         return "fail", failed
-    unsure = _doubts(tally, summary)
+    unsure = [*missing, *_doubts(tally, summary)]
     return ("unknown", unsure) if unsure else ("pass", [])
 
 

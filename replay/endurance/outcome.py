@@ -71,7 +71,8 @@ class Window(Struct, array_like=True):
 class Recovered(Struct, kw_only=True, omit_defaults=True):
     """One loss of a connection, its steps as in `outages.Outage`, in ms.
 
-    at: when it was lost; kind: of the fault that brought it, "" for none.
+    at: when it was lost; kind: of the fault that brought it, "" for none. lasting: how long it is
+    known to have lasted, of one that was never seen to end.
     """
 
     at: float
@@ -86,11 +87,14 @@ class Recovered(Struct, kw_only=True, omit_defaults=True):
     first_transcript: float | None = None
     caught_up: float | None = None
     resent: int = 0
+    lasting: float | None = None
 
     @property
     def recover(self) -> float | None:
-        """From the loss until the transcript had caught up, or where that is not known until the
-        first acknowledgement, in ms; None where there was neither."""
+        """From the loss until the transcript had caught up, or where nothing was said by which that
+        could be told until the first acknowledgement, in ms; None where it never was."""
+        if self.lasting is not None:
+            return None
         settled = self.first_ack if self.caught_up is None else self.caught_up
         return None if self.down is None or settled is None else self.down + settled
 
@@ -106,10 +110,11 @@ class Minute(Struct, kw_only=True, omit_defaults=True):
 
 class Back(Struct, array_like=True):
     """How the session came back from one loss: `judge.herd.Return`. lost: ns of the time of day;
-    attempts: ns from there to each attempt."""
+    attempts: ns from there to each attempt; at: seconds of the soak's clock."""
 
     lost: int
     attempts: list[int]
+    at: float = 0.0
 
 
 class Outcome(Struct, kw_only=True, omit_defaults=True):

@@ -121,6 +121,18 @@ def hold(condition: Condition, figures: Figures, trends: Sequence[Trend]) -> Che
     return found
 
 
+def is_final(condition: Condition, checked: Checked) -> bool:
+    """Whether one that failed has failed for good: what is counted never becomes less, nor the
+    largest smaller or the smallest larger, while a quantile may yet come down. A slope has failed
+    with all of its interval, like a leak."""
+    if condition.statistic == "slope":
+        return True
+    beyond = {"<": True, "<=": True, "==": (checked.measured or 0.0) > condition.value}
+    if condition.figure.single or condition.statistic in ("max", "n", "censored"):
+        return beyond.get(condition.operator, False)
+    return condition.statistic == "min" and condition.operator in (">", ">=")
+
+
 def _together(trends: Sequence[Trend], states: Sequence[State]) -> State:
     """Of a process that was started again, one long life tells enough: the short ones may not."""
     if "fail" in states:

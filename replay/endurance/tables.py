@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from replay.endurance.summary import (
     Storm,
     Worst,
 )
-from replay.endurance.tally import STEPS, Recoveries, Tally, name, slowest
+from replay.endurance.tally import STEPS, Recoveries, Spells, Tally, name, part, slowest
 from replay.judge import herd
+from replay.judge.case import NS
+from replay.judge.herd import Return
 from replay.statistics import Floats
 
 #: Windows and points of a course beyond which they are thinned.
@@ -196,9 +198,14 @@ def findings(tally: Tally) -> list[Found]:
 
 def storm(tally: Tally) -> Storm:
     """What came of the cuts that most sessions suffered together."""
-    sessions = [backs for _, backs in sorted(tally.backs, key=lambda each: each[0])]
-    enough = max(_AT_LEAST, len(tally.slots) / _HALF)
-    common = [each for each in herd.storms(sessions) if len(each) >= enough]
+    ordered = sorted(tally.backs, key=lambda each: each[0])
+    sessions = [
+        [Return(each.lost, tuple(each.attempts), round(each.at * NS)) for each in backs]
+        for _, backs in ordered
+    ]
+    parts = [part(path) for (*_, path), _ in ordered]
+    storms = (_hit(each, parts, tally.spells) for each in herd.storms(sessions))
+    common = [each for each in storms if len(each) >= _AT_LEAST]
     outcome = herd.judge(common)
     waits = [[ns / _NS_PER_MS for ns in each.attempts] for cut in common for each in cut]
     every = [ms for each in waits for ms in each]
@@ -214,6 +221,21 @@ def storm(tally: Tally) -> Storm:
         state=outcome.state,
         why=why,
     )
+
+
+def _hit(storm: dict[int, Return], parts: list[str], spells: Mapping[str, Spells]) -> list[Return]:
+    """Of losses that came together, those of parts in which at least half of all that played then
+    were hit: what hits the one machine's sessions need not hit the other's."""
+    if len(storm) < _AT_LEAST:
+        return []
+    by_part: dict[str, list[Return]] = {}
+    for number, each in storm.items():
+        by_part.setdefault(parts[number], []).append(each)
+    found = []
+    for whose, mine in by_part.items():
+        if len(mine) * _HALF >= spells[whose].playing(mine[0].at / NS):
+            found += mine
+    return found
 
 
 def _width(longest: float) -> float:

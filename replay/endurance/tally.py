@@ -7,11 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from replay.continuity import Finding
 from replay.endurance.histogram import Encoded, Histogram
-from replay.endurance.outcome import Outcome, Place, Recovered, Window
+from replay.endurance.outcome import Back, Outcome, Place, Recovered, Window
 from replay.endurance.rows import Rows
-from replay.judge.herd import Return
 
 #: The steps of a recovery that are kept by the kind of fault.
 STEPS = (
@@ -50,6 +51,8 @@ class Recoveries:
         for name in STEPS:
             took = [getattr(each, name) for each in several]
             self.steps[name].add([each for each in took if each is not None])
+        lasting = [each.lasting for each in several if each.lasting is not None]
+        self.steps["recover"].add([], lasting)
         for each in several:
             self.unrecovered += each.down is None and not cut
             self.resent += each.resent
@@ -83,12 +86,33 @@ class Findings:
         self.examples = sorted(both, key=lambda each: each[0])[:_EXAMPLES]
 
 
+class Spells:
+    """When the sessions of one part of a soak played, on its clock."""
+
+    def __init__(self) -> None:
+        self._began = array("d")
+        self._ended = array("d")
+
+    def add(self, began: float, ended: float) -> None:
+        self._began.append(began)
+        self._ended.append(ended)
+
+    def merge(self, other: Spells) -> None:
+        self._began += other._began
+        self._ended += other._ended
+
+    def playing(self, at: float) -> int:
+        """How many did at a moment."""
+        began, ended = np.array(self._began), np.array(self._ended)
+        return int(((began <= at) & (at <= ended)).sum())
+
+
 class Tally:
     """Add outcomes as they come, in any order; nothing of one is kept but what is needed.
 
     Attributes:
         verdicts: sessions by verdict and whether they were cut off.
-        again: sessions that were begun more than once; slots: all that were kept busy.
+        again: sessions that were begun more than once; spells: of each part, by its name.
         totals: audio and words in sum, by name; `compared`, `referenced`: how many sessions had a
             recording and a reference to compare with.
         faults: fired, by kind; missed: rules that did not fire as asked, in how many sessions.
@@ -102,7 +126,7 @@ class Tally:
     def __init__(self) -> None:
         self.verdicts: Counter[tuple[str, bool]] = Counter()
         self.again = 0
-        self.slots: set[int] = set()
+        self.spells: defaultdict[str, Spells] = defaultdict(Spells)
         self.totals: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
@@ -117,7 +141,7 @@ class Tally:
         self.rows = Rows()
         self.windows: list[Window] = []
         self.worst: list[Outcome] = []
-        self.backs: list[tuple[Key, list[Return]]] = []
+        self.backs: list[tuple[Key, list[Back]]] = []
 
     @property
     def reconnects(self) -> int:
@@ -128,7 +152,7 @@ class Tally:
         place = outcome.place
         self.verdicts[outcome.verdict, place.cut] += 1
         self.again += place.attempt > 1
-        self.slots.add(place.slot)
+        self.spells[part(place.path)].add(place.began, outcome.ended)
         self._sum(outcome)
         self.faults.update(outcome.faults)
         self.missed.update(outcome.missed)
@@ -145,14 +169,14 @@ class Tally:
         self.windows += outcome.windows
         self._worst([_slim(outcome)])
         if outcome.backs:
-            backs = [Return(each.lost, tuple(each.attempts)) for each in outcome.backs]
-            self.backs.append((key(place), backs))
+            self.backs.append((key(place), outcome.backs))
 
     def merge(self, other: Tally) -> None:
         """All sessions of another tally."""
         self.verdicts.update(other.verdicts)
         self.again += other.again
-        self.slots |= other.slots
+        for whose, spells in other.spells.items():
+            self.spells[whose].merge(spells)
         self.totals.update(other.totals)
         self.faults.update(other.faults)
         self.missed.update(other.missed)
@@ -224,6 +248,11 @@ def key(place: Place) -> Key:
     return (place.slot, place.number, place.attempt, place.path)
 
 
+def part(path: str) -> str:
+    """Which part of a merged soak a session is of, by its path; "" where there are none."""
+    return path.rpartition("sessions/")[0]
+
+
 def name(place: Place) -> str:
     """What a session is called: its directory, or else its slot, number and attempt."""
     again = f"-{place.attempt}" if place.attempt > 1 else ""
@@ -231,8 +260,8 @@ def name(place: Place) -> str:
 
 
 def slowest(outcome: Outcome) -> float | None:
-    """Its slowest recovery, in ms; None where it had none."""
-    took = [each.recover for each in outcome.outages]
+    """Its slowest recovery, in ms, or what it lasted at least; None where it had none."""
+    took = [each.lasting or each.recover for each in outcome.outages]
     return max((each for each in took if each is not None), default=None)
 
 

@@ -45,10 +45,12 @@ class Return:
     Attributes:
         lost: when, in ns of the time of day.
         attempts: ns from the loss to each attempt that followed it.
+        at: when, in ns of the session's journal.
     """
 
     lost: int
     attempts: tuple[int, ...]
+    at: int = 0
 
 
 def returns(case: Case) -> list[Return]:
@@ -67,13 +69,13 @@ def returns(case: Case) -> list[Return]:
             attempts.append(each.t - lost.t)
             if each.opened_at is not None or each.retry_after:
                 break
-        found.append(Return(origin + lost.t, tuple(attempts)))
+        found.append(Return(origin + lost.t, tuple(attempts), lost.t))
     return found
 
 
 def r4(sessions: Sequence[Sequence[Return]]) -> Outcome:
     """The judgement over all storms of these sessions, each given by its returns."""
-    return judge(storm for storm in storms(sessions) if len(storm) > 1)
+    return judge([*storm.values()] for storm in storms(sessions) if len(storm) > 1)
 
 
 def judge(together: Iterable[Sequence[Return]]) -> Outcome:
@@ -95,8 +97,8 @@ def judge(together: Iterable[Sequence[Return]]) -> Outcome:
     return judged(findings)
 
 
-def storms(sessions: Sequence[Sequence[Return]]) -> list[list[Return]]:
-    """Losses that came together, at most one of each session."""
+def storms(sessions: Sequence[Sequence[Return]]) -> list[dict[int, Return]]:
+    """Losses that came together, at most one of each session, by the session's place."""
     losses = sorted(
         ((each.lost, number, each) for number, own in enumerate(sessions) for each in own),
         key=lambda row: row[:2],
@@ -108,7 +110,7 @@ def storms(sessions: Sequence[Sequence[Return]]) -> list[list[Return]]:
             found.append({})
             since = lost
         found[-1].setdefault(number, each)
-    return [list(storm.values()) for storm in found]
+    return found
 
 
 def _lockstep(storm: Sequence[Return], turn: int, pauses: Sequence[int]) -> Finding:

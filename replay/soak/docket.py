@@ -11,7 +11,7 @@ import trio
 from replay.endurance.outcome import Outcome, Place
 from replay.endurance.tally import Tally
 from replay.soak.crew import Finished
-from replay.soak.judging import judge
+from replay.soak.judging import dispose, judge
 from replay.soak.store import OUTCOMES, SESSIONS, Line, Store
 
 
@@ -51,18 +51,14 @@ class Docket:
             MachineError: the disk is full.
         """
         store = self._store
-        fold = partial(
-            judge,
-            store.path,
-            finished.place,
-            finished.ended,
-            finished.error,
-            store.asked.keep,
-            self._failing,
-        )
-        outcome = await trio.to_thread.run_sync(fold, limiter=self._one)
+        in_thread = partial(trio.to_thread.run_sync, limiter=self._one)
+        ended, error = finished.ended, finished.error
+        outcome = await in_thread(judge, store.path, finished.place, ended, error)
+        # Before anything is thrown away: a crash in between must not lose the session.
         store.add(OUTCOMES, outcome, sync=True)
+        kept = self._failing
         self._count(outcome)
+        await in_thread(dispose, store.path, outcome, store.asked.keep, kept)
         store.event(
             "judged",
             session=outcome.place.path,

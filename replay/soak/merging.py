@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import structs
@@ -11,6 +11,7 @@ from replay.endurance.outcome import Outcome
 from replay.endurance.resources import Sample
 from replay.endurance.summary import Death
 from replay.errors import UsageError
+from replay.soak.assess import unjudged, unplayed
 from replay.soak.store import OUTCOMES, SAMPLES, Asked, State, Store, prepare
 
 #: What has to be the same of parts that are one soak, and what that is called.
@@ -39,6 +40,7 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
         elapsed=max(part.state.elapsed for part in parts),
         runs=sum(part.state.runs for part in parts),
         deaths=[_death(n, each) for n, part in enumerate(parts, 1) for each in part.state.deaths],
+        missing=[*_missing(parts), *_other_shards(parts)],
     )
     merged.checkpoint(merged.state.elapsed)
     for outcome in known:
@@ -48,6 +50,25 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
             sample.who = f"part {number}: {sample.who}"
             merged.add(SAMPLES, sample)
     return merged
+
+
+def _missing(parts: Sequence[Store]) -> Iterator[str]:
+    """What each of them lacks."""
+    for part in parts:
+        judged = {outcome.place.path for outcome in part.read(OUTCOMES, Outcome)}
+        for text in (*unplayed(part), *unjudged(part, judged)):
+            yield f"{part.asked.name}: {text}"
+
+
+def _other_shards(parts: Sequence[Store]) -> Iterator[str]:
+    """Shards of the same soak that are not there."""
+    found: dict[tuple[int, int], set[int]] = {}
+    for part in parts:
+        number, of = part.asked.rota.shard
+        found.setdefault((part.asked.seed, of), set()).add(number)
+    for (_, of), numbers in found.items():
+        for number in sorted({*range(1, of + 1)} - numbers):
+            yield f"shard {number}/{of} is not there"
 
 
 def _check_same(first: Store, other: Store) -> None:

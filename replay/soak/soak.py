@@ -104,8 +104,7 @@ class Soak:
         self._stopped: float | None = None
         self._host: Host | None = None
         self.docket = Docket(store)
-        tally = self.docket.tally
-        self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)
+        self._reconnects, self._faults = 0, Counter[str]()  # by earlier runs
         self.processes = Processes(store.read(SAMPLES, Sample))
 
     @property
@@ -144,6 +143,10 @@ class Soak:
         store.event("started", run=store.state.runs, elapsed=round(store.state.elapsed, 3))
         try:
             await self._judge_rest()
+            tally = self.docket.tally
+            self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)
+            if self._stopped is not None:
+                return  # what an earlier run has left was enough
             async with open_owned_target(self._options.target) as (service, sandbox):
                 self._origin = time.monotonic() - store.state.elapsed
                 await self._soak(service, sandbox)
@@ -291,9 +294,11 @@ class Soak:
 
     async def _sample(self, crew: Crew, service: HttpService) -> None:
         own = self.processes.first_generation(SUPERVISOR)
+        theirs = [(name_of(pid), pid) for pid in self._watched]
+        watched = [(who, pid, self.processes.first_generation(who)) for who, pid in theirs]
         while True:
             await trio.sleep(SAMPLE_SECONDS)
-            theirs = None if self._host is None else await _tasks_of(service)
+            inside = None if self._host is None else await _tasks_of(service)
             total, over = crew.reconnects, self.docket.judged
             take = partial(self.processes.take, self.now, sessions=over)
             tasks = trio.lowlevel.current_statistics().tasks_living
@@ -307,8 +312,8 @@ class Soak:
                     taken.append(take(*where, tasks=tasks, reconnects=mine, sessions=part))
             if self._host is not None and self._host.pid is not None:
                 where = (SANDBOX, self._host.pid, self._host.generation)
-                taken.append(take(*where, tasks=theirs, reconnects=total))
-            taken += [take(name_of(pid), pid, 0, reconnects=total) for pid in self._watched]
+                taken.append(take(*where, tasks=inside, reconnects=total))
+            taken += [take(*where, reconnects=total) for where in watched]
             for each in taken:
                 if each is not None:
                     self.store.add(SAMPLES, each)

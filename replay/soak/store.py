@@ -82,11 +82,13 @@ class State(Struct, kw_only=True):
         elapsed: seconds of the soak's clock.
         runs: how often it has been started.
         deaths: of workers.
+        missing: what parts that it was put together from have not played, in words.
     """
 
     elapsed: float = 0.0
     runs: int = 0
     deaths: list[Death] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 class Store:

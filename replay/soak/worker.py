@@ -145,10 +145,7 @@ class Shift:
 
     async def _visit(self, visit: Visit) -> bool:
         """Play one session, and say so; whether it could be opened."""
-        place = f"{visit.slot:04d}-{visit.number:04d}"
-        attempt = self._start.tries.get(place, 0) + 1
-        self._start.tries[place] = attempt
-        path = Path("sessions") / (place if attempt == 1 else f"{place}.{attempt}")
+        attempt, path = self._make_room(f"{visit.slot:04d}-{visit.number:04d}")
         seed = seed_of(self._start.seed, visit.slot, visit.number, attempt)
         begun = Begun(
             slot=visit.slot,
@@ -158,11 +155,22 @@ class Shift:
             path=str(path),
             at=self.now,
         )
-        (self._directory / path).mkdir(parents=True)
         await self._desk.say(begun)
         opened, error = await self._play(self._directory / path, visit.end - self.now, seed)
         await self._desk.say(Over(path=str(path), at=self.now, opened=opened, error=error))
         return opened
+
+    def _make_room(self, place: str) -> tuple[int, Path]:
+        """A directory for the next attempt at a session: its number, and where it is."""
+        while True:
+            attempt = self._start.tries.get(place, 0) + 1
+            self._start.tries[place] = attempt
+            path = Path("sessions") / (place if attempt == 1 else f"{place}.{attempt}")
+            try:
+                (self._directory / path).mkdir(parents=True)
+            except FileExistsError:
+                continue  # of a worker that died before it could tell of it
+            return attempt, path
 
     async def _play(self, path: Path, seconds: float, seed: int) -> tuple[bool, str]:
         """So many seconds of the playlist, in one session; whether it was opened, and why it broke
