@@ -182,6 +182,9 @@ def _verdict(
     if cut:
         complete = sum(each.complete for each in results)
         reasons.append(f"interrupted with {complete} of {total} seeds simulated to their end")
+    if unknown := sum(each.unknown for each in results):
+        sessions = sum(each.sessions for each in results)
+        reasons.append(f"{unknown:,} of {sessions:,} sessions have no answer")
     if not any(each.passed for each in results):
         reasons.append("not one session passed")
     elif (asked.chaos or asked.faults) and not any(each.faults for each in results):

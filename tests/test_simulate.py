@@ -10,7 +10,8 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
@@ -20,9 +21,10 @@ from processes import printed_by_processes
 from replay import journal as j
 from replay import workers
 from replay.cli import root
-from replay.errors import UsageError
+from replay.errors import MachineError, UsageError
+from replay.report.simulate_text import lines
 from replay.rundir import load
-from replay.simulating import read_seeds, simulate_seeds
+from replay.simulating import Progress, read_seeds, simulate_seeds, summed
 from replay.simulation import draw
 from replay.simulation import simulate as simulate_session
 from replay.simulation.asked import Asked, place
@@ -124,6 +126,52 @@ def test_a_defect_that_takes_a_fault_keeps_it() -> None:
     command = asked.again(1, failure)
     assert "--only 1-1" in command
     assert "--defect forget" in command
+
+
+def test_a_world_that_fails_throughout_stays_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many failing sessions are told and kept, and each that fails for other reasons is told;
+    all are counted, and a disk that is full is said in one line."""
+    monkeypatch.setattr("replay.simulation.verdict._FAILURES", 2)
+    monkeypatch.setattr("replay.simulation.worker._KEPT", 3)
+    asked = Asked(hours=0.03, sessions=2, length=20.0, defects=["lose=100"], shrink=False)
+    job = Job(asked=asked, seed=1, keep=str(tmp_path / "kept"))
+    result = simulate_seed(job, lambda _: None)
+    assert result.failed == result.sessions > 3
+    assert result.audio == pytest.approx(20.0 * result.sessions, rel=0.2)
+    assert len(result.failures) == 2
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+    progress = SimpleNamespace(results={1: result}, total=1)
+    shown = [*lines(summed(asked, cast("Progress", progress), 1.0, cut=False))]
+    assert f"seed 1: and {result.failed - 2} more" in shown
+    (tmp_path / "full").touch()
+    with pytest.raises(MachineError, match="full"):
+        simulate_seed(Job(asked=asked, seed=1, keep=str(tmp_path / "full")), lambda _: None)
+
+
+def test_audio_that_was_not_played_does_not_count() -> None:
+    """Planted: a sandbox that forgets its sessions. They end at their first loss."""
+    asked = Asked(hours=0.02, sessions=1, length=60.0, faults=["reset @ 5s"], defects=["forget"],
+                  shrink=False)  # fmt: skip
+    result = simulate_seed(Job(asked=asked, seed=1), lambda _: None)
+    assert result.failed == result.sessions > 2
+    assert 0 < result.audio < result.virtual
+
+
+def test_a_session_without_an_answer_is_no_pass() -> None:
+    """Hundreds that passed do not make up for it."""
+    asked = Asked(hours=1, sessions=1)
+    seeds = {
+        1: SeedResult(seed=1, complete=True, sessions=300, passed=300),
+        2: SeedResult(seed=2, complete=True, sessions=300, passed=299, unknown=1),
+    }
+    progress = cast("Progress", SimpleNamespace(results=seeds, total=2))
+    found = summed(asked, progress, 1.0, cut=False)
+    assert (found.verdict, found.reasons) == (
+        "unknown",
+        ["1 of 600 sessions have no answer"],
+    )
 
 
 def test_what_an_injected_ack_fault_hides_is_no_fault_of_the_service() -> None:

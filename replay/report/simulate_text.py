@@ -66,6 +66,8 @@ def lines(found: Simulated) -> Iterator[str]:
         for failure in result.failures:
             yield f"seed {result.seed}"
             yield from failure_lines(failure, next(commands))
+        if more := result.failed - len(result.failures):
+            yield f"seed {result.seed}: and {more:,} more"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.faults.items())
     if kinds:
         yield f"faults: {kinds}"

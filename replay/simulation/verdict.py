@@ -23,6 +23,8 @@ State = Literal["pass", "fail", "unknown"]
 _MUST_BE_KNOWN = ("A1", "T1")
 #: Of a failing session so many findings are told.
 _FINDINGS = 5
+#: Of a world so many failing sessions are told one by one, and the first for each set of reasons.
+_FAILURES = 100
 
 
 class Judged(Struct, kw_only=True):
@@ -85,7 +87,8 @@ class Failure(Struct, kw_only=True):
 
 
 class SeedResult(Struct, kw_only=True):
-    """A world that was simulated to its end, or as far as it came.
+    """A world that was simulated to its end, or as far as it came. Of very many sessions that
+    failed, `failures` has the first hundred and each that failed for other reasons.
 
     `digest`: sha256 of all its journals, in the order in which their sessions ended. `virtual`:
     seconds of its clock; `audio`: seconds played in all sessions; `took`: of the processor.
@@ -132,7 +135,7 @@ class Fold:
         result.failed += found.state == "fail"
         result.unknown += found.state == "unknown"
         result.virtual = max(result.virtual, played.ended)
-        result.audio += played.spec.seconds
+        result.audio += played.spec.format.seconds(len(played.done.sent))
         result.reconnects += found.reconnects
         result.lost_bytes += found.lost_bytes
         result.repeated_bytes += found.repeated_bytes
@@ -153,6 +156,8 @@ class Fold:
             findings=found.findings,
             plan=list(played.spec.plan.texts),
         )
-        if all(found.reasons != known.reasons for known, _ in self.failing):
+        new = all(found.reasons != known.reasons for known, _ in self.failing)
+        if new:
             self.failing.append((failure, played.spec))
-        self.result.failures.append(failure)
+        if new or len(self.result.failures) < _FAILURES:
+            self.result.failures.append(failure)

@@ -24,6 +24,8 @@ from replay.simulation.world import Played, simulate_world
 
 #: Between two words about a world that is under way, in seconds.
 _TELL_SECONDS = 1.0
+#: Of a world so many failing sessions are kept whole; ten minutes are some 40 MB.
+_KEPT = 20
 
 
 class Job(Struct, kw_only=True):
@@ -51,6 +53,7 @@ def simulate_seed(job: Job, tell: Callable[[SeedResult], None]) -> SeedResult:
 
     Raises:
         UsageError: what is asked cannot be simulated.
+        MachineError: a failing session cannot be kept.
     """
     fold = Fold(job.seed)
     began = time.process_time()
@@ -59,7 +62,7 @@ def simulate_seed(job: Job, tell: Callable[[SeedResult], None]) -> SeedResult:
     def add(played: Played) -> None:
         nonlocal told
         judged = fold.add(played)
-        if judged.state == "fail" and job.keep is not None:
+        if judged.state == "fail" and job.keep is not None and fold.result.failed <= _KEPT:
             _keep(Path(job.keep), played)
         fold.result.took = time.process_time() - began
         if time.monotonic() >= told + _TELL_SECONDS:
@@ -89,14 +92,18 @@ def _keep(directory: Path, played: Played) -> None:
     """The session as a run's directory has it."""
     from replay import rundir
     from replay.audio import wav_header
+    from replay.recorder import cannot_write
 
     path = directory / played.spec.name
-    path.mkdir(parents=True, exist_ok=True)
-    fmt = played.spec.format
-    (path / rundir.JOURNAL).write_bytes(played.done.journal)
-    for name, audio in ((rundir.SENT, played.done.sent), (rundir.RECORDED, played.done.recorded)):
-        if audio is not None:
-            (path / name).write_bytes(wav_header(fmt, len(audio)) + audio)
+    fmt, done = played.spec.format, played.done
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / rundir.JOURNAL).write_bytes(done.journal)
+        for name, audio in ((rundir.SENT, done.sent), (rundir.RECORDED, done.recorded)):
+            if audio is not None:
+                (path / name).write_bytes(wav_header(fmt, len(audio)) + audio)
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def main() -> None:
