@@ -14,8 +14,9 @@ import msgspec
 from replay import journal, storing
 from replay.audio import wav_data_offset
 from replay.continuity import Comparison, compare
-from replay.errors import MachineError, UsageError
+from replay.errors import UsageError
 from replay.judge.meant import meant
+from replay.recorder import cannot_write
 from replay.timeline import Timeline
 
 JOURNAL = "journal.jsonl"
@@ -87,7 +88,7 @@ def write_summary(path: Path, data: bytes) -> None:
     try:
         storing.replace(target, data)
     except OSError as error:
-        raise MachineError(f"{target}: cannot be written: {error.strerror}") from None
+        raise cannot_write(target, error) from None
 
 
 def _timeline(path: Path, named: Path) -> Timeline:

@@ -117,6 +117,8 @@ def test_a_target_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         (("--slo", "ack.p99 < +5ms"), "changes are told of pairs"),
         ((*EASY, "--at-least", "5", "--most", "4"), "--at-least is more than --most"),
         ((*EASY, "--step", "0%"), "write how finely"),
+        ((*EASY, "--chunk", "0s"), "a chunk holds no audio"),
+        ((*EASY, "--chunk", "0.01ms"), "holds no sample"),
         ((*EASY, "--step", "2.5"), "write how finely"),
         ((*EASY, "--processes", "none"), "write auto, or how many"),
         ((*EASY, "--target", "gladia"), "needs an API key"),

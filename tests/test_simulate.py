@@ -275,6 +275,8 @@ def test_a_world_that_passes_says_so_in_json(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("--hours", "0"), "--hours 0"),
+        (("--chunk", "0s"), "a chunk holds no audio"),
+        (("--chunk", "0.01ms"), "holds no sample"),
         (("--session-length", "1s"), "--session-length"),
         (("--fault", "restart(1s) @ 3s"), "restart needs a process"),
         (("--fault", "nonsense @ 3s"), "nonsense"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -200,7 +201,16 @@ def test_a_full_disk_ends_it_in_one_line(tmp_path: Path) -> None:
         (("counter", "--metrics", "nowhere"), "write HOST:PORT"),
         (("counter", "--watch-pid", "4194305"), "there is no such process"),
         (("counter", "--resume", "nothing"), "no sources"),
+        (("--resume", "nothing", "--for", "2h"), "--resume goes on with what was begun: no --for"),
+        (("--resume", "nothing", "--assert", "nonsense"), "no soak: it has no soak.json"),
         (("--resume", "nothing"), "no soak: it has no soak.json"),
+        (("counter", "--chunk", "0s"), "a chunk holds no audio"),
+        (("counter", "--chunk", "0.01ms"), "holds no sample"),
+        (("counter", "--chunk", "11m"), "is longer than a session"),
+        (
+            ("counter", "--for", "24s", "--sessions", "4", "--profile", "spike"),
+            "of 4 sessions at once 3 have less than 3 s to play; give a longer --for",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -213,6 +223,15 @@ def test_what_makes_no_sense_is_refused(
     assert message in said
     assert getattr(result.exception, "exit_code", result.exit_code) == 2
     assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_metrics_are_served_where_there_is_room(tmp_path: Path) -> None:
+    """Else it is said before anything has begun."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = ask("soak", "counter", "--metrics", port, "--out", tmp_path / "soak")
+    assert "give --metrics another port" in str(result.exception)
+    assert not (tmp_path / "soak").exists()
 
 
 def test_a_soak_is_rendered_alone(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,11 +29,12 @@ from replay.simulation import Simulation, simulate
 from replay.simulation.spec import Simulated
 from replay.soak import docket as dockets
 from replay.soak import soak as soaks
+from replay.soak.assess import unplayed
 from replay.soak.crew import Crew, Finished
 from replay.soak.docket import Docket
 from replay.soak.judging import dispose, judge
 from replay.soak.soak import SAMPLE_SECONDS, Soak
-from replay.soak.store import OUTCOMES, SAMPLES, Keep
+from replay.soak.store import OUTCOMES, SAMPLES, Keep, Store
 from replay.soak.worker import Shift
 from replay.transport.http import HttpService
 
@@ -49,6 +52,8 @@ class Onlooker:
     def told(self, outcome: Outcome) -> None: ...
 
     def died(self, death: object) -> None: ...
+
+    def gone(self, who: str, at: float) -> None: ...
 
     def enough(self, soak: Soak, outcome: Outcome | None) -> str:
         return "it failed" if outcome is not None and outcome.verdict == "fail" else ""
@@ -227,6 +232,36 @@ async def test_a_watched_process_begins_anew_with_each_run(
         await soak._sample(crew, cast("HttpService", None))
     found = [each for each in store.read(SAMPLES, Sample) if each.who == who]
     assert [(each.generation, each.reconnects) for each in found] == [(0, 0), (1, 7)]
+
+
+async def test_a_watched_process_that_ends_is_told(tmp_path: Path, autojump_clock: object) -> None:
+    """Once, and it leaves open what it would have taken; its last figures are no news any more."""
+    store = begin(tmp_path / "soak")
+    gone: list[str] = []
+
+    class Listening(Onlooker):
+        def gone(self, who: str, at: float) -> None:
+            gone.append(who)
+
+    other = await trio.lowlevel.open_process(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE
+    )
+    who = f"pid {other.pid}"
+    soak = Soak(store, OPTIONS, [other.pid], Listening())
+    crew = cast("Crew", SimpleNamespace(hands=[], reconnects=0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(soak._sample, crew, cast("HttpService", None))
+        await trio.sleep(1.5 * SAMPLE_SECONDS)
+        assert who in soak.processes.latest
+        other.kill()
+        await other.wait()
+        await trio.sleep(2 * SAMPLE_SECONDS)
+        nursery.cancel_scope.cancel()
+    assert gone == [who]
+    assert who not in soak.processes.latest
+    store.checkpoint(store.asked.rota.seconds)
+    (reason,) = unplayed(Store.open(store.path))
+    assert reason.startswith(f"{who} was gone after ")
 
 
 def test_a_directory_that_nobody_told_of_is_left_alone(tmp_path: Path) -> None:

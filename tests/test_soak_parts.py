@@ -32,7 +32,7 @@ from replay.soak.orders import Cut
 from replay.soak.playlist import Playlist, Reel
 from replay.soak.processes import Processes
 from replay.soak.rota import Rota
-from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Store, prepare
+from replay.soak.store import EVENTS, OUTCOMES, SAMPLES, STATE, Asked, Store, held, prepare
 from replay.source import SourceSpec
 from replay.take import RunOptions
 from replay.watching import Usage, exists
@@ -76,6 +76,12 @@ def asked(**facts: Any) -> Asked:
         "playlist": Playlist(seconds=1.0, sha256="a"),
     }
     return Asked(**{**given, **facts})
+
+
+def of_seed(outcome: Outcome, seed: int) -> Outcome:
+    """One more session, of a soak with another seed."""
+    outcome.place.seed = 1000 + seed
+    return outcome
 
 
 def begin(path: Path, **facts: Any) -> Store:
@@ -197,6 +203,19 @@ def test_the_clock_never_goes_back(tmp_path: Path) -> None:
     assert store.state.elapsed == 10.0
     store.checkpoint(9999.0)
     assert store.state.elapsed == 3600.0
+
+
+def test_a_soak_is_one_process_at_a_time(tmp_path: Path) -> None:
+    """Whoever went on with one that is running would clear its sessions away."""
+    store = begin(tmp_path / "soak")
+    with (
+        held(store.path),
+        pytest.raises(UsageError, match="this soak is running"),
+        held(store.path),
+    ):
+        pass
+    with held(store.path):
+        pass
 
 
 def test_what_is_no_soak_is_said(tmp_path: Path) -> None:
@@ -339,7 +358,7 @@ async def test_a_sandbox_that_dies_on_its_own_is_started_again(
         sandbox.died = -9
         await trio.sleep(5)
         nursery.cancel_scope.cancel()
-    assert deaths == ["the sandbox died, exit code -9"]
+    assert deaths == ["exit code -9"]
     assert [what for _, what in sandbox.done] == ["end", "start"]
 
 
@@ -444,6 +463,16 @@ def test_what_cannot_be_added_up(tmp_path: Path) -> None:
     two.add(OUTCOMES, session(1))
     with pytest.raises(UsageError, match="have played the same sessions"):
         merge([one.path, two.path], tmp_path / "whole")
+    # Nor once more by way of a whole that is made of it and of others.
+    both = tmp_path / "both"
+    for name, seed in (("four", 4), ("five", 5)):
+        store = begin(tmp_path / name, seed=seed)
+        store.add(OUTCOMES, of_seed(session(1), seed))
+    merge([tmp_path / "four", tmp_path / "five"], both)
+    with pytest.raises(UsageError, match="have played the same sessions"):
+        merge([both, tmp_path / "five"], tmp_path / "whole")
+    with pytest.raises(UsageError, match=r"is not empty: give another --out$"):
+        merge([tmp_path / "four", one.path], both)
     three = begin(tmp_path / "three", faults=["reset @ 1s"])
     with pytest.raises(UsageError, match="other faults: not one soak"):
         merge([one.path, three.path], tmp_path / "whole")

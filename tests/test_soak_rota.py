@@ -36,6 +36,15 @@ def test_sessions_follow_each_other() -> None:
     assert list(visits(rota, 1)) == [Visit(1, 1, 5, 45), Visit(1, 2, 45, 85), Visit(1, 3, 85, 100)]
 
 
+def test_the_shortest_first_session_may_begin_late() -> None:
+    """What is told to begin at 0 never begins at 0."""
+    rota = Rota(seconds=24.0, sessions=4, session_length=8.0, ramp=2.4)
+    for slot in range(4):
+        begun = next(visits(rota, slot))
+        (again, *_) = visits(rota, slot, since=begun.begin + 0.9)
+        assert (begun.number, again.number) == (1, 1)
+
+
 def test_what_was_stopped_goes_on() -> None:
     """From the middle of a session on, its number stays and it plays what is left."""
     rota = Rota(seconds=100, sessions=2, session_length=40, ramp=10)

@@ -16,7 +16,7 @@ from replay.cli.options import (
     target_options,
 )
 from replay.cli.remembering import Remembering
-from replay.cli.types import DURATION
+from replay.cli.types import CHUNK
 
 
 @click.command("bench", cls=Remembering)
@@ -68,9 +68,7 @@ from replay.cli.types import DURATION
 @config_options
 @sandbox_options
 @fault_options
-@click.option(
-    "--chunk", type=DURATION, default="100ms", show_default=True, help="Audio in a chunk."
-)
+@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
 @click.option(
     "--phase",
     type=click.Choice(["live", "eager"]),

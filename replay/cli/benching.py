@@ -21,7 +21,7 @@ from replay.cli.asking import session_options
 from replay.cli.console import Console
 from replay.cli.exits import EXITS
 from replay.cli.options import read_config
-from replay.cli.remembering import recalled, refuse_sources
+from replay.cli.remembering import recalled, refuse_others
 from replay.conditions import Condition, parse_condition
 from replay.errors import UsageError
 from replay.machine import this_machine
@@ -45,9 +45,7 @@ def bench(context: click.Context, options: dict[str, Any], *, as_json: bool) -> 
     conditions = [parse_condition(text) for text in options["fail_on"]]
     assertions = [_absolute(text) for text in options["assertions"]]
     if options["resume"] is not None:
-        store, options, conditions, assertions = _resumed(
-            context.command, options, conditions, assertions
-        )
+        store, options, conditions, assertions = _resumed(context, options, conditions, assertions)
     else:
         store = _begun(context.meta["arguments"], options)
     baseline = load_result(options["baseline"]) if options["baseline"] is not None else None
@@ -154,17 +152,17 @@ def _check_same(store: Store, plan: Plan) -> None:
 
 
 def _resumed(
-    command: click.Command,
+    context: click.Context,
     options: dict[str, Any],
     conditions: list[Condition],
     assertions: list[Condition],
 ) -> tuple[Store, dict[str, Any], list[Condition], list[Condition]]:
     """A benchmark as it was asked for; conditions and a baseline that are given now go first."""
-    refuse_sources(options)
+    refuse_others(context, "baseline", "fail_on", "assertions", "as_json")
     store = Store.open(options["resume"].resolve())
     baseline = options["baseline"] and options["baseline"].resolve()
     corpus.check(store.plan.recordings)
-    stored = recalled(command, store.plan.arguments, store.plan.directory)
+    stored = recalled(context.command, store.plan.arguments, store.plan.directory)
     stored["baseline"] = baseline or stored["baseline"]
     return (
         store,

@@ -29,6 +29,7 @@ from replay.recorder import cannot_write
 from replay.report import capacity_text
 from replay.report.json import document
 from replay.run import make_directory
+from replay.source.spec import chunk_bytes
 from replay.target import Target
 from replay.wire.config import format_fields
 from replay.wire.http import redact
@@ -47,6 +48,7 @@ def climb(options: Mapping[str, Any], *, as_json: bool) -> int:
     target, config = _target(options), config_from(options)
     shape = shape_from(config, options)
     request_body({**config, **format_fields(shape.format(1))})
+    chunk_bytes(shape.format(1), options["chunk"])
     if options["most"] is not None and options["most"] < (options["at_least"] or 0):
         raise UsageError("--at-least is more than --most")
     console = Console(stderr=as_json)

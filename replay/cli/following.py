@@ -7,12 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from replay.conditions import Condition
-from replay.endurance.judging import certain
 from replay.endurance.outcome import Outcome
 from replay.endurance.summary import Death, SoakSummary
 from replay.report import soak_metrics
 from replay.report.soak_live import SoakView
-from replay.report.soak_now import Live, Told, WorkerNow, of_death, of_outcome
+from replay.report.soak_now import Live, Told, WorkerNow, of_death, of_gone, of_outcome
 from replay.soak.assess import sum_up, unplayed
 from replay.soak.soak import Soak
 from replay.soak.store import Store
@@ -60,13 +59,18 @@ class SoakFollower:
         """A worker, or the sandbox, has died."""
         self._tell(of_death(death))
 
+    def gone(self, who: str, at: float) -> None:
+        """A process that was watched has ended."""
+        self._tell(of_gone(who, at))
+
     def enough(self, soak: Soak, outcome: Outcome | None) -> str:
         """Why it should end here, if it should."""
         if not self._abort:
             return ""
         if outcome is not None:
             return f"{outcome.place.path} failed" if outcome.verdict == "fail" else ""
-        return next(iter(certain(self._lately(soak), self._conditions)), "")
+        summary = self._lately(soak)
+        return summary.reasons[0] if summary.verdict == "fail" else ""
 
     def sum_up(self, soak: Soak) -> SoakSummary:
         """What it came to, now that it has ended."""

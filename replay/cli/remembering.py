@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from replay.errors import UsageError
 
@@ -20,14 +21,21 @@ class Remembering(click.Command):
         return super().parse_args(context, arguments)
 
 
-def refuse_sources(options: Mapping[str, Any]) -> None:
-    """What goes on plays what it was begun with.
+def refuse_others(context: click.Context, *allowed: str) -> None:
+    """What goes on is what was begun.
+
+    Args:
+        allowed: options that may be given beside --resume, by their parameters' names.
 
     Raises:
-        UsageError: it is told of sources.
+        UsageError: it is told something else.
     """
-    if options["sources"]:
-        raise UsageError("--resume goes on with what was begun: no sources")
+    for each in context.command.params:
+        name = each.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and context.params[name] and name not in ("resume", *allowed):
+            what = each.opts[0] if isinstance(each, click.Option) else name
+            raise UsageError(f"--resume goes on with what was begun: no {what}")
 
 
 def recalled(command: click.Command, arguments: Sequence[str], directory: str) -> dict[str, Any]:

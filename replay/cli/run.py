@@ -15,7 +15,7 @@ from replay.cli.options import (
     source_options,
     target_options,
 )
-from replay.cli.types import DURATION, SPEED
+from replay.cli.types import CHUNK, DURATION, SPEED
 
 
 @click.command()
@@ -24,9 +24,7 @@ from replay.cli.types import DURATION, SPEED
 @config_options
 @source_options
 @fault_options
-@click.option(
-    "--chunk", type=DURATION, default="100ms", show_default=True, help="Audio in a chunk."
-)
+@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
 @click.option(
     "--speed", type=SPEED, default="1", metavar="FACTOR|max", help="Times real time; max: unpaced."
 )

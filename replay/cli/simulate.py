@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli.exits import EXITS
-from replay.cli.types import DURATION, PROCESSES
+from replay.cli.types import CHUNK, DURATION, PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ _LEVELS = ("mild", "rough", "cruel")
     show_default=True,
     help="Of a session's audio; then the next one begins.",
 )
-@click.option("--chunk", type=DURATION, default="100ms", show_default=True, help="Of audio.")
+@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Of audio.")
 @click.option("--chaos", type=click.Choice(_LEVELS), help="Faults by lot, for each session.")
 @click.option(
     "--fault", "faults", multiple=True, metavar="TEXT", help="A fault in each session; repeatable."
@@ -110,14 +110,17 @@ def _asked(options: dict[str, Any]) -> Asked:
     Raises:
         UsageError: a number or a text of it makes no sense.
     """
+    from replay.audio import AudioFormat
     from replay.errors import UsageError
     from replay.simulation.asked import Asked
+    from replay.source.spec import chunk_bytes
 
     hours, length = options["hours"], float(options["length"])
     if not 0 < hours <= 10_000:
         raise UsageError(f"--hours {hours:g}: use more than 0, and 10000 at most")
     if not 20 <= length <= 10_000:
         raise UsageError("--session-length: use 20s to 10000s; the service ends sessions at 3 h")
+    chunk_bytes(AudioFormat(), options["chunk"])
     asked = Asked(
         hours=hours,
         sessions=options["sessions"],

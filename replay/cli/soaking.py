@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from replay.cli.asking import session_options
 from replay.cli.console import Console
 from replay.cli.exits import EXITS
 from replay.cli.following import SoakFollower
-from replay.cli.remembering import recalled, refuse_sources
+from replay.cli.remembering import recalled, refuse_others
 from replay.conditions import Condition
 from replay.endurance import promises
 from replay.endurance.summary import SoakSummary
@@ -34,9 +34,11 @@ from replay.report.soak_files import render_files
 from replay.report.soak_live import make_soak_view
 from replay.soak import playlist
 from replay.soak.assess import assess
-from replay.soak.rota import LEAST_SECONDS, Rota
+from replay.soak.metrics import try_address
+from replay.soak.rota import LEAST_SECONDS, Rota, visits
 from replay.soak.soak import Soak
-from replay.soak.store import SUMMARY, Asked, Store, prepare
+from replay.soak.store import SUMMARY, Asked, Store, held, prepare
+from replay.source.spec import chunk_bytes
 from replay.take import RunOptions
 from replay.watching import exists
 from replay.wire.http import redact
@@ -54,18 +56,22 @@ def soak(context: click.Context, options: dict[str, Any], *, as_json: bool) -> i
     Raises:
         ReplayError: the options make no sense, a target cannot be started, or the disk is full.
     """
-    if options["resume"] is not None:
-        store, options = _resumed(context.command, options)
-        conditions = _checked(options)
-    else:
-        conditions = _checked(options)
-        store = _begun(context.meta["arguments"], options)
-    console = Console(stderr=as_json)
-    if store.left:
-        summary = _play(store, options, conditions, console)
-    else:
-        summary = assess(store, conditions)
-    return conclude(store, summary, console, as_json=as_json)
+    with ExitStack() as stack:
+        if options["resume"] is not None:
+            refuse_others(context, "metrics", "watched", "assertions", "as_json")
+            stack.enter_context(held(options["resume"].resolve()))
+            store, options = _resumed(context.command, options)
+            conditions = _checked(options)
+        else:
+            conditions = _checked(options)
+            store = _begun(context.meta["arguments"], options)
+            stack.enter_context(held(store.path))
+        console = Console(stderr=as_json)
+        if store.left:
+            summary = _play(store, options, conditions, console)
+        else:
+            summary = assess(store, conditions)
+        return conclude(store, summary, console, as_json=as_json)
 
 
 def conclude(store: Store, summary: SoakSummary, console: Console, *, as_json: bool) -> int:
@@ -109,7 +115,12 @@ def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
         raise UsageError("no source: name recordings, or `counter`")
     run = _run_options(options)
     rota = _rota(options)
+    chunk_bytes(run.shape.format(1), run.chunk)
+    if run.chunk > rota.session_length:
+        raise UsageError(f"--chunk {float(run.chunk):g} s: is longer than a session")
     own, common = _told_apart(run, options)
+    if options["metrics"] is not None:
+        trio.run(try_address, *options["metrics"])  # before there is anything to clear away
     path = options["out"] or Path("runs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-soak"
     prepare(path)
     try:
@@ -155,7 +166,7 @@ def _rota(options: Mapping[str, Any]) -> Rota:
     ramp = min(60.0, seconds / 10) if options["ramp"] is None else float(options["ramp"])
     if ramp >= seconds:
         raise UsageError(f"--ramp {ramp:g} s: is as long as all of it")
-    return Rota(
+    rota = Rota(
         seconds=seconds,
         sessions=options["sessions"],
         session_length=length,
@@ -163,6 +174,13 @@ def _rota(options: Mapping[str, Any]) -> Rota:
         profile=options["profile"],
         shard=options["shard"],
     )
+    idle = sum(next(visits(rota, slot), None) is None for slot in rota.slots)
+    if idle:
+        raise UsageError(
+            f"--for {seconds:g} s, --profile {rota.profile}: of {len(rota.slots)} sessions at once "
+            f"{idle} have less than {LEAST_SECONDS:g} s to play; give a longer --for"
+        )
+    return rota
 
 
 def _told_apart(run: RunOptions, options: Mapping[str, Any]) -> tuple[Plan, Plan]:
@@ -191,10 +209,12 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
 
 
 def _resumed(command: click.Command, options: dict[str, Any]) -> tuple[Store, dict[str, Any]]:
-    """A soak as it was asked for."""
-    refuse_sources(options)
+    """A soak as it was asked for; conditions that are given now go first."""
     store = Store.open(options["resume"].resolve())
+    if store.asked.parts:
+        raise UsageError(f"{store.path}: was put together by replay merge: go on with its parts")
     stored = recalled(command, store.asked.arguments, store.asked.directory)
     stored["metrics"] = options["metrics"] or stored["metrics"]
+    stored["assertions"] = options["assertions"] or stored["assertions"]
     stored["watched"] = options["watched"]  # those of then have other numbers now
     return store, stored

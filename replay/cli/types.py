@@ -88,7 +88,15 @@ def _latency(text: str) -> Latency:
     return parse(text)
 
 
+def _chunk(text: str) -> Fraction:
+    seconds = units.duration(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r}: a chunk holds no audio; write 100ms, say")
+    return seconds
+
+
 DURATION = Parsed("duration", units.duration)
+CHUNK = Parsed("duration", _chunk)
 SIZE = Parsed("size", units.size)
 SPEED = Parsed("speed", _speed)
 LOOPS = Parsed("loops", _loops)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from replay import __version__
+from replay.checks import Checked
 from replay.conditions import Condition
 from replay.endurance import growth, tables
 from replay.endurance.outcome import Verdict
@@ -34,7 +35,8 @@ class Facts(Struct, kw_only=True):
 
     plan: as it was asked for, without secrets. elapsed, asked: seconds of the soak's clock.
     settled: when its load had settled (`growth.warm_up`). shards: parts that it was put together
-    from. missing: what of it has not been played or judged, in words; for one under way nothing.
+    from. missing: what of it has not been played or judged, in words. over: it has ended; until
+    then a condition that does not hold yet leaves the verdict open.
     """
 
     plan: dict[str, Any]
@@ -45,6 +47,7 @@ class Facts(Struct, kw_only=True):
     shards: int = 1
     deaths: list[Death] = msgspec.field(default_factory=list)
     missing: list[str] = msgspec.field(default_factory=list)
+    over: bool = True
 
 
 def judge(
@@ -84,16 +87,10 @@ def judge(
     )
     known = figures(summary)
     summary.checks = [hold(each, known, [*trends, *drifts]) for each in conditions]
-    summary.verdict, summary.reasons = _verdict(tally, summary, facts.missing)
-    return summary
-
-
-def certain(summary: SoakSummary, conditions: Sequence[Condition]) -> list[str]:
-    """Why a soak under way is to fail whatever is still to come: of its conditions only those
-    count that cannot come to hold again."""
     told = zip(conditions, summary.checks, strict=True)
-    checks = [each for condition, each in told if is_final(condition, each)]
-    return _failures(msgspec.structs.replace(summary, checks=checks))
+    final = [each for condition, each in told if facts.over or is_final(condition, each)]
+    summary.verdict, summary.reasons = _verdict(tally, summary, final, facts.missing)
+    return summary
 
 
 def _sessions(tally: Tally) -> Sessions:
@@ -161,15 +158,22 @@ def figures(summary: SoakSummary) -> Figures:
 # ------------------------------------------------------------------ the verdict
 
 
-def _verdict(tally: Tally, summary: SoakSummary, missing: list[str]) -> tuple[Verdict, list[str]]:
-    failed = _failures(summary)
+def _verdict(
+    tally: Tally, summary: SoakSummary, final: list[Checked], missing: list[str]
+) -> tuple[Verdict, list[str]]:
+    failed = _failures(summary, final)
     if failed:
         return "fail", failed
-    unsure = [*missing, *_doubts(tally, summary)]
+    open_still = [
+        f"{each.text} does not hold yet"
+        for each in summary.checks
+        if each.state == "fail" and each not in final
+    ]
+    unsure = [*missing, *open_still, *_doubts(tally, summary)]
     return ("unknown", unsure) if unsure else ("pass", [])
 
 
-def _failures(summary: SoakSummary) -> list[str]:
+def _failures(summary: SoakSummary, final: Sequence[Checked]) -> list[str]:
     sessions, worst = summary.sessions, [each for each in summary.worst if each.verdict == "fail"]
     reasons = []
     if worst:
@@ -185,11 +189,13 @@ def _failures(summary: SoakSummary) -> list[str]:
     reasons += [drift_sentence(each) for each in growth.sure(summary.drifts)]
     reasons += [
         f"{each.text} does not hold" + (f": {each.why}" if each.why else "")
-        for each in summary.checks
+        for each in final
         if each.state == "fail"
     ]
     reasons += [
-        f"worker {each.worker} died after {each.t:,.0f} s" + (f": {each.why}" if each.why else "")
+        (f"worker {each.worker} died" if each.worker else "the sandbox died")
+        + f" after {each.t:,.0f} s"
+        + (f": {each.why}" if each.why else "")
         for each in summary.deaths
     ]
     if summary.storm.state == "fail":

@@ -101,3 +101,8 @@ def of_death(death: Death) -> Told:
         "why": death.why,
     }
     return Told("death", death.t, f"{who} died: {death.why}{took}", values)
+
+
+def of_gone(who: str, at: float) -> Told:
+    """A process that was watched has ended."""
+    return Told("note", at, f"{who} is gone", {"process": who})

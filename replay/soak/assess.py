@@ -38,21 +38,25 @@ def sum_up(
     tally: Tally,
     history: History,
     conditions: Sequence[Condition],
-    missing: Sequence[str] = (),
+    missing: Sequence[str] | None = None,
 ) -> SoakSummary:
-    """The same of what somebody has read already. `missing`: of what should be there."""
-    return judge(tally, history, _facts(store, missing), conditions)
+    """The same of what somebody has read already. `missing`: of what should be there, once it has
+    ended; None while it is under way."""
+    facts = _facts(store)
+    facts.over, facts.missing = missing is not None, list(missing or ())
+    return judge(tally, history, facts, conditions)
 
 
 def unplayed(store: Store) -> list[str]:
     """What a soak that has ended has not played, in words."""
+    known = list(store.state.missing)
     if store.asked.parts or not store.left:
-        return list(store.state.missing)
+        return known
     played, asked = (
         duration_text(round(seconds) * NS)
         for seconds in (store.state.elapsed, store.asked.rota.seconds)
     )
-    return [f"stopped after {played} of {asked}"]
+    return [f"stopped after {played} of {asked}", *known]
 
 
 def unjudged(store: Store, judged: set[str]) -> list[str]:
@@ -61,7 +65,7 @@ def unjudged(store: Store, judged: set[str]) -> list[str]:
     return [f"{count:,} of its sessions were never judged"] if count else []
 
 
-def _facts(store: Store, missing: Sequence[str]) -> Facts:
+def _facts(store: Store) -> Facts:
     asked, state = store.asked, store.state
     plan = msgspec.to_builtins(asked)
     for name in ("arguments", "schema", "directory"):
@@ -80,5 +84,4 @@ def _facts(store: Store, missing: Sequence[str]) -> Facts:
         shards=max(1, len(asked.parts)),
         settled=settled,
         deaths=state.deaths,
-        missing=list(missing),
     )

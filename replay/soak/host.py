@@ -60,7 +60,7 @@ class Host:
             await trio.sleep(_LOOK_SECONDS)
             code = self._sandbox.died
             if code is not None:
-                self._died(f"the sandbox died, exit code {code}")
+                self._died(f"exit code {code}")
                 await self._again()
 
     async def disturb(self, plan: Plan, rng: Random, since: float) -> None:

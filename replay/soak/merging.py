@@ -34,7 +34,7 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
     for part in parts[1:]:
         _check_same(first, part)
     known = _outcomes(parts)
-    prepare(out)
+    prepare(out, resumable=False)
     merged = Store.create(out, _asked(parts, out.name))
     merged.state = State(
         elapsed=max(part.state.elapsed for part in parts),
@@ -89,7 +89,8 @@ def _outcomes(parts: Sequence[Store]) -> list[Outcome]:
     for part in parts:
         for outcome in part.read(OUTCOMES, Outcome):
             place = outcome.place
-            key = (part.asked.seed, place.slot, place.number, place.attempt)
+            # A session's own seed: a part that was put together itself is of several.
+            key = (place.seed or part.asked.seed, place.slot, place.number, place.attempt)
             if key in seen and part.path != seen[key]:
                 raise UsageError(
                     f"{seen[key]} and {part.path} have played the same sessions: "

@@ -62,6 +62,16 @@ async def serve_metrics(
         task_status.started(f"http://{shown}:{bound}/metrics")
 
 
+async def try_address(host: str, port: int) -> None:
+    """Whether metrics can be served there.
+
+    Raises:
+        MachineError: the address cannot be used.
+    """
+    for listener in await _listen(host, port):
+        await listener.aclose()
+
+
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(port, host=host)

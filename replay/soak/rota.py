@@ -22,6 +22,8 @@ _STEPS = 4
 _SPIKES, _SPIKE, _BASE = (0.2, 0.5, 0.8), 0.08, 0.25
 #: Less audio than this, in seconds, is no session.
 LEAST_SECONDS = 3.0
+#: A session may begin so late and still be one.
+_LATE_SECONDS = 1.0
 
 
 class Rota(Struct, kw_only=True, frozen=True):
@@ -66,7 +68,7 @@ def visits(rota: Rota, slot: int, since: float = 0.0) -> Iterator[Visit]:
     number = 0
     for begin, end in _spans(rota, slot):
         first = rota.session_length * (slot + 1) / rota.sessions
-        at, until = begin, begin + max(first, LEAST_SECONDS)
+        at, until = begin, begin + max(first, LEAST_SECONDS + _LATE_SECONDS)
         while at < end:
             if end - until < LEAST_SECONDS:
                 until = end  # no crumbs

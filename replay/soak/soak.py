@@ -59,6 +59,9 @@ class Watcher(Protocol):
     def died(self, death: Death) -> None:
         """A worker, or the sandbox (0), has died and is started again."""
 
+    def gone(self, who: str, at: float) -> None:
+        """A process that was watched has ended; `at`: the soak's clock."""
+
     def enough(self, soak: Soak, outcome: Outcome | None) -> str:
         """Why it should end here, if it should: after an outcome, and once a minute with None."""
 
@@ -228,6 +231,15 @@ class Soak:
         self.store.event("died", worker=death.worker, why=death.why, sessions=death.sessions)
         self._watcher.died(death)
 
+    def _gone(self, who: str) -> None:
+        """A process of somebody else has ended: nobody can say what it would have taken."""
+        self.processes.latest.pop(who, None)
+        text = f"{who} was gone after {self.now:,.0f} s"
+        self.store.state.missing.append(text)
+        self.store.checkpoint(self.elapsed)
+        self.store.event("gone", who=who, at=round(self.now, 3))
+        self._watcher.gone(who, self.now)
+
     def _lost(self, why: str) -> None:
         self.died(Death(worker=0, t=round(self.now, 3), why=why))
 
@@ -313,7 +325,11 @@ class Soak:
             if self._host is not None and self._host.pid is not None:
                 where = (SANDBOX, self._host.pid, self._host.generation)
                 taken.append(take(*where, tasks=inside, reconnects=total))
-            taken += [take(*where, reconnects=total) for where in watched]
+            for one in list(watched):
+                taken.append(take(*one, reconnects=total))
+                if taken[-1] is None:
+                    watched.remove(one)
+                    self._gone(one[0])
             for each in taken:
                 if each is not None:
                     self.store.add(SAMPLES, each)

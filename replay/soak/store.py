@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -82,7 +84,8 @@ class State(Struct, kw_only=True):
         elapsed: seconds of the soak's clock.
         runs: how often it has been started.
         deaths: of workers.
-        missing: what parts that it was put together from have not played, in words.
+        missing: what the whole lacks, in words: a watched process that ended, what a part has not
+            played.
     """
 
     elapsed: float = 0.0
@@ -121,7 +124,7 @@ class Store:
         try:
             asked = msgspec.json.decode((path / PLAN).read_bytes(), type=Asked)
         except FileNotFoundError:
-            raise UsageError(f"{path}: no soak: it has no {PLAN}") from None
+            raise _no_soak(path) from None
         except (OSError, msgspec.DecodeError) as error:
             raise UsageError(f"{path / PLAN}: cannot be read: {error}") from None
         if asked.schema != SCHEMA:
@@ -217,8 +220,36 @@ class Store:
             raise cannot_write(path, error) from None
 
 
-def prepare(path: Path) -> None:
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Have a soak's directory for this process alone; a crash or a reboot lets go of it.
+
+    Raises:
+        UsageError: another process has it, or there is no soak.
+    """
+    try:
+        file = (path / PLAN).open("rb")
+    except FileNotFoundError:
+        raise _no_soak(path) from None
+    except OSError as error:
+        raise UsageError(f"{path / PLAN}: cannot be read: {error}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{path}: this soak is running; end that process first") from None
+        yield
+
+
+def _no_soak(path: Path) -> UsageError:
+    return UsageError(f"{path}: no soak: it has no {PLAN}")
+
+
+def prepare(path: Path, *, resumable: bool = True) -> None:
     """Make a directory for a soak.
+
+    Args:
+        resumable: what may be there already could go on instead.
 
     Raises:
         UsageError: there is something already.
@@ -227,10 +258,8 @@ def prepare(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            raise UsageError(
-                f"{path} is not empty: give another --out, "
-                f"or go on with what is there: replay soak --resume {path}"
-            )
+            hint = f", or go on with what is there: replay soak --resume {path}" * resumable
+            raise UsageError(f"{path} is not empty: give another --out{hint}")
         (path / SESSIONS).mkdir()
         (path / LOGS).mkdir()
     except OSError as error:
