@@ -215,6 +215,29 @@ def test_what_is_said_of_a_step(measured: Measured, state: State, reason: str | 
     assert reason is None or reason in found.reasons[0]
 
 
+def told(finals: int, sessions: int = 10) -> Measured:
+    """Ten seconds in which so many final words came, each after 300 ms."""
+    words = encoded(300.0, times=finals)
+    return step(sessions, None, client(sessions=sessions), figures={"word_final": words})
+
+
+def test_sessions_that_are_told_nothing_do_not_hold() -> None:
+    """Of a hundred, eighty are acknowledged and hear no word: those that do are no answer for
+    them. The same words a second are usual, and a little less is no news."""
+    slo = [parse_slo("word_final.p95 < 800ms")]
+    usual = [told(200), told(220)]
+    state = {words: judge.judge(told(words, 100), slo, usual) for words in (400, 1000, 1100, 2100)}
+    assert {words: each.state for words, each in state.items()} == {
+        400: "missed", 1000: "missed", 1100: "held", 2100: "held",
+    }  # fmt: skip
+    assert state[400].reasons == ["word_final: 400 came, where about 2,100 are usual"]
+    # Nothing is usual before anything has held, nor of what no condition is about.
+    assert judge.judge(told(400, 100), slo).state == "held"
+    other = [parse_slo("ack.p99 < 100ms")]
+    quiet = step(100, None, client(sessions=100))
+    assert judge.judge(quiet, other, usual).state == "held"
+
+
 def test_own_lateness_is_held_against_the_smallest_limit() -> None:
     """A tenth of it, as a run's is against the smallest latency that it claims."""
     assert judge.lateness_bound([parse_slo("ack.p99 < 100ms")]) == 10

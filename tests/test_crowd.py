@@ -113,6 +113,22 @@ async def test_what_a_session_measures(autojump_clock: Clock) -> None:
         assert told == []
 
 
+async def test_what_is_told_counts_by_when_it_was_spoken(autojump_clock: Clock) -> None:
+    """However late it comes; and what was spoken before is no news of the window."""
+    async with one(prompt) as (_, _, shared, _):
+        # The partial ends at 0.5 s of audio, and comes after 1.03 s.
+        begin = round(trio.current_time() * NS)
+        shared.window = window = Window(begin, begin + 5 * CHUNK_NS)
+        await trio.sleep(2)
+        assert list(window.values["partial_lag"]) == pytest.approx([530], abs=1e-3)
+        assert window.told
+    async with one(prompt) as (_, _, shared, _):
+        begin = round(trio.current_time() * NS) + 5 * CHUNK_NS
+        shared.window = window = Window(begin, begin + 20 * CHUNK_NS)
+        await trio.sleep(2)
+        assert not window.told
+
+
 async def test_what_is_not_acknowledged_counts(autojump_clock: Clock) -> None:
     """As a lower bound, so that an overloaded target does not look good for want of answers."""
 
@@ -306,6 +322,31 @@ async def test_a_worker_says_who_was_refused_before_that_all_is_open(autojump_cl
         opened = await desk.said.receive()
         assert isinstance(opened, talk.Opened)
         assert opened.client.sessions == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_those_that_were_on_their_way_in_are_let_in(autojump_clock: Clock) -> None:
+    """When another one is refused they leave at once; how many the target lets in, they are of.
+    Else a search would take the answer for smaller by as many as are half open at a time."""
+
+    class Slow(Services):
+        @asynccontextmanager
+        async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
+            await trio.sleep(0.45)
+            async with super().dial(url, deadline) as wire:
+                yield wire
+
+    async with trio.open_nursery() as nursery:
+        service, desk = Slow(nursery, prompt), FakeDesk()
+        service.refuse = 6
+        share = Share(cast("AnyDesk", desk), part(service), nursery)
+        nursery.start_soon(share.speak)
+        await share.answer(talk.Open(numbers=list(range(9)), at=time.monotonic() + 0.1, gap=0.1))
+        assert isinstance(await desk.said.receive(), talk.Failed)
+        await share.answer(talk.Halt())
+        opened = await desk.said.receive()
+        assert isinstance(opened, talk.Opened)
+        assert (opened.let_in, opened.client.sessions) == (6, 2)
         nursery.cancel_scope.cancel()
 
 

@@ -17,6 +17,11 @@ from replay.statistics import Distribution
 
 #: What a step measures, by the names of the catalogue.
 MEASURED = ("ack", "round_trip", "partial_lag", "word_final", "final")
+#: Those of them that are told of what is said, and only where it is.
+TOLD = ("partial_lag", "word_final", "final")
+#: Less than this share of what is usual is told: the rest never came. And the least that is usual
+#: for that to be said.
+_QUIET, _USUAL = 0.5, 50
 #: Of these there is one for each chunk.
 _EACH_CHUNK = ("ack", "round_trip")
 
@@ -110,8 +115,15 @@ def _is_time(condition: Condition) -> bool:
     )
 
 
-def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
-    """Hold a step against the conditions, and our own client against its plan."""
+def judge(
+    measured: Measured, conditions: Sequence[Condition], held: Sequence[Measured] = ()
+) -> Step:
+    """Hold a step against the conditions, and our own client against its plan.
+
+    Args:
+        held: earlier steps that held. What a target never tells has no latency; but all sessions
+            play the same, so that each second of them is told about as much.
+    """
     figures = {name: merged([each]).distribution() for name, each in measured.figures.items()}
     lateness = merged(_lateness(each) for each in measured.clients).distribution()
     checks = [check(each, figures) for each in conditions]
@@ -119,7 +131,7 @@ def judge(measured: Measured, conditions: Sequence[Condition]) -> Step:
     shares = [each.cpu_s / each.seconds for each in measured.clients if each.seconds]
     cpu = sum(shares)
     strained = _strained(measured, lateness, lateness_bound(conditions))
-    state, reasons = _state(measured, checks, strained)
+    state, reasons = _state(measured, checks, strained, _quiet(measured, conditions, held))
     target = measured.target_cpu_s
     target_cpu = target / seconds if target is not None and seconds else None
     return Step(
@@ -175,8 +187,33 @@ def _strained(measured: Measured, lateness: Distribution, bound: float) -> list[
     return found
 
 
+def _quiet(
+    measured: Measured, conditions: Sequence[Condition], held: Sequence[Measured]
+) -> list[str]:
+    """Of which figures far too little came for them to stand for all that was said."""
+    found = []
+    for name in dict.fromkeys(each.figure.name for each in conditions):
+        before = sum(map(_played, held))
+        if name not in TOLD or not before:
+            continue
+        usual = sum(_count(each, name) for each in held) / before * _played(measured)
+        count = _count(measured, name)
+        if usual >= _USUAL and count < _QUIET * usual:
+            found.append(f"{name}: {count:,} came, where about {usual:,.0f} are usual")
+    return found
+
+
+def _count(measured: Measured, name: str) -> int:
+    return merged([measured.figures[name]]).n if name in measured.figures else 0
+
+
+def _played(measured: Measured) -> float:
+    """Seconds of sessions."""
+    return sum(each.sessions * each.seconds for each in measured.clients)
+
+
 def _state(
-    measured: Measured, checks: Sequence[Checked], strained: list[str]
+    measured: Measured, checks: Sequence[Checked], strained: list[str], quiet: list[str]
 ) -> tuple[State, list[str]]:
     of_target = [each for each in measured.failures if each.cause != "machine"]
     refused = [each for each in of_target if each.cause == "refused"]
@@ -187,6 +224,8 @@ def _state(
     lost = [each for each in of_target if each.cause != "unreachable"]
     if of_target:
         return ("lost" if lost else "missed"), [_told((lost or of_target)[0], measured)]
+    if quiet:
+        return "missed", quiet
     for state, name in (("fail", "missed"), ("unknown", "unknown")):
         wrong = [each for each in checks if each.state == state]
         if wrong:

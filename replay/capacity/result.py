@@ -50,7 +50,14 @@ def steps_of(records: Sequence[Record]) -> list[Step]:
     conditions = [
         parse_slo(text) for each in records if isinstance(each, Asked) for text in each.slo
     ]
-    return [judge(each, conditions) for each in records if isinstance(each, Measured)]
+    steps: list[Step] = []
+    held: list[Measured] = []
+    for each in records:
+        if isinstance(each, Measured):
+            steps.append(judge(each, conditions, held))
+            if steps[-1].state == "held":
+                held.append(each)
+    return steps
 
 
 def what_next(asked: Asked, steps: Iterable[Step]) -> int | Found:

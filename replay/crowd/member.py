@@ -63,7 +63,7 @@ class Loop:
 class Member:
     """Attributes:
     settled: it is open, or never will be.
-    playing: it is open.
+    opened: it was let in, also where it is to leave at once. playing: it is open and stays.
     gone: nothing of it is left.
     """
 
@@ -73,7 +73,7 @@ class Member:
         """`failed` hears of it when the session ends without being asked to."""
         self.tape = Tape(number, shared, self._broken)
         self.settled, self.gone = trio.Event(), trio.Event()
-        self.playing = False
+        self.opened = self.playing = False
         self._number = number
         self._part = part
         self._failed = failed
@@ -127,7 +127,7 @@ class Member:
             rng=Random(number),  # noqa: S311 - spreads attempts, guards nothing
         ) as session:
             await session.wait_opened()
-            self.playing = not self._leaving
+            self.opened, self.playing = True, not self._leaving
             self.settled.set()
             with self._staying:
                 await trio.sleep_until(self._moment())

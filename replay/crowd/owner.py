@@ -79,6 +79,7 @@ class Crowd:
         self._said, self._heard = trio.open_memory_channel[talk.Say](float("inf"))
         self._step = _Step()
         self._ever = False
+        self._let_in = 0
 
     async def listen(self, worker: AnyWorker) -> None:
         """Take what a worker says until it is gone.
@@ -159,7 +160,8 @@ class Crowd:
             nursery.cancel_scope.cancel()
         clients = [each.client for each in opened]
         self.sessions = sum(each.sessions for each in clients)
-        self._ever = self._ever or self.sessions > 0
+        self._let_in = sum(each.let_in for each in opened)
+        self._ever = self._ever or self._let_in > 0
         for failure in self._step.failures:
             self._hopeless(failure)
         return clients
@@ -208,7 +210,7 @@ class Crowd:
         return Measured(
             sessions=sessions,
             at_s=round(at, 3),
-            opened=self.sessions,
+            opened=self._let_in,
             figures={name: merged(parts).encoded() for name, parts in figures.items()},
             clients=[each.client for each in counted],
             failures=self._step.failures,

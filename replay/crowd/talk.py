@@ -63,9 +63,11 @@ Ask = Prepare | Open | Halt | Count | Clear
 
 class Opened(Struct, kw_only=True, tag=True):
     """All sessions of an `Open` are open, or will never be. `client`: what that took, and how many
-    there are now."""
+    there are now; `let_in`: those too that the target had let in when another one was refused, and
+    that left for it."""
 
     client: Client
+    let_in: int
 
 
 class Failed(Struct, kw_only=True, tag=True):

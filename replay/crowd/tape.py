@@ -14,13 +14,12 @@ import trio
 
 from replay import journal as j
 from replay.audio import NS
-from replay.capacity.judge import MEASURED
+from replay.capacity.judge import MEASURED, TOLD
 from replay.capacity.records import Cause, Failure
 from replay.endurance.histogram import Encoded, Histogram
 from replay.wire import messages as m
 
 _NS_PER_MS = 1e6
-_MS_PER_S = 1000.0
 _OPENED = 201
 _NO_MORE_FILES = (os.strerror(errno.EMFILE).lower(), os.strerror(errno.ENFILE).lower())
 
@@ -41,6 +40,11 @@ class Window:
 
     def holds(self, t: int) -> bool:
         return self.begin <= t < self.end
+
+    @property
+    def told(self) -> bool:
+        """Something of what was spoken in it has come."""
+        return any(self.values[name] for name in TOLD)
 
     def counts(self, never: dict[str, list[float]]) -> dict[str, Encoded]:
         """All figures of which there is something. `never`: see `Tape.waited`."""
@@ -103,18 +107,21 @@ class Tape:
     def hear(self, message: m.Received) -> None:
         """Each message that the session gives out, in order."""
         t = self._stamps.popleft()
-        window = self._shared.window
-        if not isinstance(message, m.Transcript) or not window.holds(t):
+        if not isinstance(message, m.Transcript):
             return
-        audio = (t - self._start) / NS
         said = message.data.utterance
         if not message.data.is_final:
-            window.values["partial_lag"].append((audio - said.end) * _MS_PER_S)
+            self._told("partial_lag", t, said.end)
             return
-        window.values["final"].append((audio - said.end) * _MS_PER_S)
-        words = window.values["word_final"]
+        self._told("final", t, said.end)
         for word in said.words:
-            words.append((audio - word.end) * _MS_PER_S)
+            self._told("word_final", t, word.end)
+
+    def _told(self, figure: str, t: int, end: float) -> None:
+        """What was spoken in the window counts, however late it comes."""
+        spoken, window = self._start + round(end * NS), self._shared.window
+        if window.holds(spoken):
+            window.values[figure].append((t - spoken) / _NS_PER_MS)
 
     @property
     def waits(self) -> bool:

@@ -97,7 +97,8 @@ class Share:
         client, _ = gauge.read(self._playing, self._waited())
         self.tapes.window = Window(0, 0)
         settle_memory()
-        self._out.send_nowait(talk.Opened(client=client))
+        let_in = sum(each.opened and not each.tape.broken for each in self._members)
+        self._out.send_nowait(talk.Opened(client=client, let_in=let_in))
 
     @property
     def _playing(self) -> int:
@@ -117,8 +118,9 @@ class Share:
         gauge.stop()
         due = sessions * ((window.end - window.begin) // self._part.chunk_ns)
         played = window.values["lateness"]
-        # An event instead of looking would cost something at every chunk.
-        while len(played) < due or self._waits:
+        # An event instead of looking would cost something at every chunk. How much is still to be
+        # told of what was spoken nobody knows.
+        while len(played) < due or self._waits or window.told:
             if trio.current_time() >= ask.tell + shift:
                 break
             await trio.sleep(_LOOK_SECONDS)
