@@ -102,10 +102,11 @@ class Spool:
             yield self._waiting.popleft()
 
 
-def cannot_write(path: Path, error: OSError) -> MachineError:
-    """What to say when a file cannot be written."""
+def cannot_write(path: Path, error: OSError, *, kept: bool = True) -> MachineError:
+    """What to say when a file cannot be written. `kept`: what was written until then is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MachineError(f"the disk is full: cannot write {path}; what was written is kept")
+        hint = "; what was written is kept" * kept
+        return MachineError(f"the disk is full: cannot write {path}{hint}")
     return MachineError(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
 
 

@@ -153,6 +153,20 @@ def test_a_soak_that_is_killed_goes_on(tmp_path: Path) -> None:
     assert json.loads(whole.stdout)["sessions"] == found["sessions"]
 
 
+def test_one_that_is_ended_while_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has been played, and nothing is left of the sandbox; it can go on."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    with going(*QUICK, "--for", "60s", "--out", "soak", cwd=tmp_path) as process:
+        wait_for(tmp_path / "soak", "started")
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=90)
+    assert process.returncode == 3, stderr
+    assert "left: replay soak --resume" in stdout
+    assert logged(tmp_path / "soak", "begun") == []
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_a_target_that_is_not_there(tmp_path: Path) -> None:
     """Sessions that cannot be opened fail, and with --abort-on-fail that is the end."""
     done = subprocess.run(

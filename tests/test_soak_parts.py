@@ -476,4 +476,7 @@ def test_what_cannot_be_added_up(tmp_path: Path) -> None:
     three = begin(tmp_path / "three", faults=["reset @ 1s"])
     with pytest.raises(UsageError, match="other faults: not one soak"):
         merge([one.path, three.path], tmp_path / "whole")
+    four = begin(tmp_path / "other", audio="ULAW, 8000 Hz")
+    with pytest.raises(UsageError, match="other audio: not one soak"):
+        merge([one.path, four.path], tmp_path / "whole")
     assert not (tmp_path / "whole").exists()

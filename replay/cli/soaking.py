@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from replay import __version__
-from replay.audio import NS
+from replay.audio import NS, AudioFormat
 from replay.cli.asking import session_options
 from replay.cli.console import Console
 from replay.cli.exits import EXITS
@@ -149,7 +149,15 @@ def _begun(arguments: Sequence[str], options: dict[str, Any]) -> Store:
             watched=list(options["watched"]),
             playlist=made,
             machine=msgspec.to_builtins(this_machine()),
+            audio=_in_words(run.shape.format(made.channels), float(run.chunk)),
         ),
+    )
+
+
+def _in_words(fmt: AudioFormat, chunk: float) -> str:
+    return (
+        f"{fmt.encoding.name}, {fmt.sample_rate} Hz, {fmt.bit_depth} bit, {fmt.channels} channels, "
+        f"chunks of {chunk:g} s"
     )
 
 

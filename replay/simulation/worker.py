@@ -62,10 +62,11 @@ def simulate_seed(job: Job, tell: Callable[[SeedResult], None]) -> SeedResult:
     def add(played: Played) -> None:
         nonlocal told
         judged = fold.add(played)
-        if judged.state == "fail" and job.keep is not None and fold.result.failed <= _KEPT:
+        keep = judged.state == "fail" and fold.result.failed <= _KEPT
+        if keep and job.keep is not None:
             _keep(Path(job.keep), played)
         fold.result.took = time.process_time() - began
-        if time.monotonic() >= told + _TELL_SECONDS:
+        if keep or time.monotonic() >= told + _TELL_SECONDS:  # what is kept is known of
             told = time.monotonic()
             tell(fold.result)
         # What sessions leave behind in circles is let go between two of them, not at any time.

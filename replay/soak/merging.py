@@ -15,7 +15,13 @@ from replay.soak.assess import unjudged, unplayed
 from replay.soak.store import OUTCOMES, SAMPLES, Asked, State, Store, prepare
 
 #: What has to be the same of parts that are one soak, and what that is called.
-_SAME = {"target": "targets", "faults": "faults", "common": "faults", "chaos": "chaos"}
+_SAME = {
+    "target": "targets",
+    "faults": "faults",
+    "common": "faults",
+    "chaos": "chaos",
+    "audio": "audio",
+}
 
 
 def merge(paths: Sequence[Path], out: Path) -> Store:

@@ -120,7 +120,7 @@ def _write(directory: Path, fmt: AudioFormat, audio: bytes, words: list[Referenc
             ]
             (directory / WORDS).write_bytes(msgspec.json.encode({"words": rows}))
     except OSError as error:
-        raise cannot_write(directory / WAV, error) from None
+        raise cannot_write(directory / WAV, error, kept=False) from None
 
 
 def spoken_in(words: Sequence[ReferenceWord], playlist: Playlist, seconds: float) -> Spoken | None:

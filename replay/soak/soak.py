@@ -143,20 +143,27 @@ class Soak:
         store = self.store
         store.state.runs += 1
         store.checkpoint(store.state.elapsed)
-        store.event("started", run=store.state.runs, elapsed=round(store.state.elapsed, 3))
-        try:
-            await self._judge_rest()
-            tally = self.docket.tally
-            self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)
-            if self._stopped is not None:
-                return  # what an earlier run has left was enough
-            async with open_owned_target(self._options.target) as (service, sandbox):
-                self._origin = time.monotonic() - store.state.elapsed
+        async with open_flat_nursery() as nursery:
+            await nursery.start(self._heed_signals, nursery.cancel_scope)
+            store.event("started", run=store.state.runs, elapsed=round(store.state.elapsed, 3))
+            try:
+                await self._go_on()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._judge_rest()
+                store.event("ended", elapsed=round(store.state.elapsed, 3), why=self.why)
+            nursery.cancel_scope.cancel()
+
+    async def _go_on(self) -> None:
+        await self._judge_rest()
+        tally = self.docket.tally
+        self._reconnects, self._faults = tally.reconnects, Counter(tally.faults)
+        if self._stopped is not None:
+            return  # what an earlier run has left was enough
+        async with open_owned_target(self._options.target) as (service, sandbox):
+            self._origin = time.monotonic() - self.store.state.elapsed
+            if self._stopped is None:  # the user has not had enough while it was started
                 await self._soak(service, sandbox)
-        finally:
-            with trio.CancelScope(shield=True):
-                await self._judge_rest()
-            store.event("ended", elapsed=round(store.state.elapsed, 3), why=self.why)
 
     async def _soak(self, service: HttpService, sandbox: SandboxProcess | None) -> None:
         store, asked = self.store, self.store.asked
@@ -164,7 +171,6 @@ class Soak:
         start = partial(self._start, service.base_url)
         self.crew = Crew(store.path, self._hands(), start, send, self, self._origin)
         async with open_flat_nursery() as helpers:
-            await helpers.start(self._heed_signals, helpers.cancel_scope)
             if self._metrics is not None:
                 render = self._watcher.metrics
                 self.metrics_url = await helpers.start(serve_metrics, *self._metrics, render)

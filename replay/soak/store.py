@@ -43,6 +43,7 @@ class Asked(Struct, kw_only=True):
         common: the faults that hit all sessions at once; `faults`: those that each has for itself.
         processes: how many workers.
         parts: names of the soaks that this one was put together from.
+        audio: what sessions send, in words.
     """
 
     schema: int = SCHEMA
@@ -65,6 +66,7 @@ class Asked(Struct, kw_only=True):
     playlist: Playlist
     machine: dict[str, Any] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
+    audio: str = ""
 
 
 class Line(Struct, kw_only=True):
