@@ -12,7 +12,7 @@ from played_soaks import histogram, outcomes, played, session
 
 from replay import journal
 from replay.continuity import Comparison, Finding, Range, compare
-from replay.endurance.folding import joined, outcome
+from replay.endurance.folding import _recovered, joined, outcome
 from replay.endurance.histogram import Histogram
 from replay.endurance.judging import Facts, judge
 from replay.endurance.outcome import (
@@ -31,6 +31,7 @@ from replay.endurance.resources import History
 from replay.endurance.summary import Death, SoakSummary
 from replay.endurance.tally import Tally, merge, tally
 from replay.faults import parse_plan
+from replay.outages import Outage
 from replay.sandbox.recognizers.scripted import Script, ScriptWord
 from replay.simulation.simulate import Simulation, simulate
 from replay.summary import Summary, summarise
@@ -379,6 +380,20 @@ def test_what_never_recovered_counts_as_long_as_it_was_seen_to_last() -> None:
     assert verdict(session(0, outages=[*good, *never]), conditions=asked)[1] == [
         "recover.p95 < 3s does not hold: at least this: something never came"
     ]
+
+
+@pytest.mark.parametrize(
+    ("lasting", "recover", "bound"),
+    [(None, 950.0, None), (9_000.0, None, None), (11_000.0, None, 11_000.0)],
+)
+def test_what_was_not_watched_for_long_is_open(
+    lasting: float | None, recover: float | None, bound: float | None
+) -> None:
+    """Partials that lag for a moment before a session ends tell nothing, neither way: a bound that
+    is lower than what is usual would take all quantiles with it."""
+    outage = Outage(connection=1, cause="wire", down_ms=900.0, first_ack_ms=50.0)
+    found = _recovered(Place(slot=0, number=0), 0, outage, lasting)
+    assert (found.recover, found.lasting) == (recover, bound)
 
 
 def test_a_cut_session_says_nothing_of_what_it_was_not_left_to_do() -> None:

@@ -37,6 +37,9 @@ _KEPT = 20
 #: A fault and the outage that it brings lie so near to each other, in seconds.
 _TOGETHER = 0.25
 _GRAVITY = {"error": 0, "warning": 1, "info": 2}
+#: Of partials that lag, where the session ends sooner after a loss nobody can tell whether they
+#: would not have been back in a moment.
+_WATCHED_MS = 10_000.0
 #: What only a session that came to its end can have kept: one that was cut off cannot be blamed.
 _ASK_FOR_AN_END = frozenset({"A1", "T1", "T2", "R1", "R2", "M2", "S1", "S4", "C1", "V1"})
 
@@ -181,8 +184,11 @@ def _audio(summary: Summary, comparison: Comparison | None, place: Place) -> Aud
 
 
 def _recovered(place: Place, lost: int, outage: Outage, lasting: float | None) -> Recovered:
-    if place.cut and outage.down_ms is None:
-        lasting = None  # it might have come back in a moment
+    unsettled = False
+    if outage.down_ms is None:
+        lasting = None if place.cut else lasting  # it might have come back in a moment
+    elif lasting is not None and lasting < _WATCHED_MS:
+        lasting, unsettled = None, True
     return Recovered(
         at=_at(place, lost),
         kind=kind_of(outage.fault),
@@ -197,6 +203,7 @@ def _recovered(place: Place, lost: int, outage: Outage, lasting: float | None) -
         caught_up=outage.caught_up_ms,
         resent=outage.resent_bytes,
         lasting=lasting,
+        unsettled=unsettled,
     )
 
 

@@ -72,7 +72,8 @@ class Recovered(Struct, kw_only=True, omit_defaults=True):
     """One loss of a connection, its steps as in `outages.Outage`, in ms.
 
     at: when it was lost; kind: of the fault that brought it, "" for none. lasting: how long it is
-    known to have lasted, of one that was never seen to end.
+    known to have lasted, of one that was never seen to end; unsettled: nor was it watched for long
+    enough to say so.
     """
 
     at: float
@@ -88,12 +89,13 @@ class Recovered(Struct, kw_only=True, omit_defaults=True):
     caught_up: float | None = None
     resent: int = 0
     lasting: float | None = None
+    unsettled: bool = False
 
     @property
     def recover(self) -> float | None:
         """From the loss until the transcript had caught up, or where nothing was said by which that
         could be told until the first acknowledgement, in ms; None where it never was."""
-        if self.lasting is not None:
+        if self.lasting is not None or self.unsettled:
             return None
         settled = self.first_ack if self.caught_up is None else self.caught_up
         return None if self.down is None or settled is None else self.down + settled
