@@ -81,6 +81,24 @@ def drifts(n: int, tiring: float = 0.0) -> float:
     return len(sure(found)) / DRAWS
 
 
+def test_what_lies_within_a_moment_has_no_slope() -> None:
+    """After a common cut all sessions recover within seconds: by the hour that would be anything,
+    and so would be what is borne."""
+    few = drift(
+        "recover", "restart", [60.0 + n / 4 for n in range(20)], [900.0 + n for n in range(20)]
+    )
+    many = drift("recover", "restart", [60.0 + n / 400 for n in range(200)], [900.0] * 200)
+    spread = drift("recover", "restart", [60.0 * n for n in range(20)], [900.0] * 20)
+    assert [(each.state, each.slope, each.bound) for each in (few, many, spread)] == [
+        ("unknown", None, 0.0)
+    ] * 3
+    assert [each.why for each in (few, many, spread)] == [
+        "all of it lay within 5 s",
+        "all of it lay within 0 s",
+        "5 points are too few: it takes 10",
+    ]
+
+
 def test_recoveries_that_take_ever_longer_are_named(tell: Callable[[str], None]) -> None:
     """300 recoveries, each 2 ms or 5 ms longer than the one before; steady ones are not."""
     calm, slow, slower = drifts(300), drifts(300, 2.0), drifts(300, 5.0)

@@ -21,11 +21,13 @@ from dataclasses import replace
 import numpy as np
 
 from replay.endurance.resources import MEASURES, History, Track
-from replay.endurance.trend import Rule, Trend, judge, medians, minima
+from replay.endurance.trend import FEWEST, Rule, Trend, judge, medians, minima
 from replay.statistics import Floats
 
 _BLOCKS, _A_BLOCK = 40, 4
 _HOUR = 3600.0
+#: What lies within so many hours has no slope by the hour: after a common cut, say.
+_MOMENT = 0.05
 
 #: Growth per reconnection that is borne, and the growth in all below which nothing is said.
 LEAKS = {
@@ -102,6 +104,9 @@ def drift(of: str, who: str, t: Iterable[float], ms: Iterable[float]) -> Trend:
     order = np.lexsort((y, x))
     x, y = x[order], y[order]
     trend = Trend(of=of, who=who, unit=TIME_UNIT, n=len(x), bound=0.0)
+    if len(x) and x[-1] - x[0] < _MOMENT:
+        trend.why = f"all of it lay within {(x[-1] - x[0]) * _HOUR:.0f} s"
+        return trend
     at, level = medians(x, y, min(_BLOCKS, max(len(x) // _A_BLOCK, 1)) if of == "recover" else 240)
     rule = _borne(of, at, level)
     trend.bound = round(rule.bound, 6)
@@ -109,7 +114,7 @@ def drift(of: str, who: str, t: Iterable[float], ms: Iterable[float]) -> Trend:
 
 
 def _borne(of: str, at: Floats, level: Floats) -> Rule:
-    if len(at) < 2 or at[-1] <= at[0]:
+    if len(at) < FEWEST or at[-1] <= at[0]:
         return Rule(0.0)
     borne = max(_SHARE * float(np.median(level)), FLOORS_MS[of])
     return Rule(borne / float(at[-1] - at[0]))

@@ -21,7 +21,7 @@ from replay.statistics import Floats
 #: Of the normal distribution, both sides together 1 %: a soak asks of many trends at once.
 _Z = 2.5758
 #: Points below which nothing is said.
-_FEWEST = 10
+FEWEST = 10
 #: What each half must show of the slope of the whole.
 _GOING_ON = 0.4
 
@@ -114,8 +114,8 @@ def judge(trend: Trend, x: Floats, y: Floats, rule: Rule) -> Trend:
     What rose once and stayed there, or settles, is no growth that goes on.
     """
     trend.blocks = len(x)
-    if len(x) < _FEWEST:
-        trend.why = f"{len(x)} points are too few: it takes {_FEWEST}"
+    if len(x) < FEWEST:
+        trend.why = f"{len(x)} points are too few: it takes {FEWEST}"
         return trend
     found = theil_sen(x, y)
     if found is None:
