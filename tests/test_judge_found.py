@@ -54,6 +54,23 @@ def test_what_faults_do_together_is_held_against_nobody(faults: tuple[str, ...])
     assert simulate(broken).summarise().invariants["A3"] == "fail"
 
 
+def test_a_path_that_lives_again_may_be_kept() -> None:
+    """What a throttle still held was acknowledged long after nothing was read any more; then all of
+    it was read, and the client had not waited too long for anything. One that bears all of a fault
+    that is long enough is still found."""
+    faults = ("throttle(both, 11000/s, 5800ms) @ 10s", "zero_window(6900ms) @ 11200ms")
+    summary = simulate(replace(spec(*faults, "reset @ 33s"), seconds=40.0)).summarise()
+    assert summary.faults.fired == 3
+    assert [each.detail for each in summary.findings if each.severity == "error"] == []
+    built = clean()
+    borne = fault("zero_window(6900ms)", 500)
+    borne.until = ns(7400)
+    built.entries.append(borne)
+    change(j.Lost, t=ns(12_000))(built)
+    (found,) = outcome(built, "R3").findings
+    assert "the dead path was kept for 6.90 s" in found.detail
+
+
 def test_a_path_that_was_left_already_is_not_kept() -> None:
     """The fault struck a connection that its client had given up before, unseen by us."""
     built = clean()

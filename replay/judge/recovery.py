@@ -98,7 +98,10 @@ def r3(case: Case) -> Outcome:
         lost = [t for t in over if t >= fault.t]
         if since is None or len(lost) < len(over):
             continue  # the client had given it up already, and nobody had been told
-        end = min(lost, default=case.timeline.last)
+        # With the fault the path lives again: what was held up on it comes, and no harm is done.
+        until = case.timeline.last if fault.until is None else fault.until
+        lost = [t for t in lost if t <= until]
+        end = min([*lost, until, case.timeline.last])
         limit = round((case.dead_path + case.limits.slack) * NS)
         if end - since <= limit and not lost:
             continue  # too little was seen to tell
