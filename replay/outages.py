@@ -143,7 +143,7 @@ def unended(timeline: Timeline, utterances: Utterances, found: list[Outage]) -> 
     """How long each outage lasted at least, in ms, that was never seen to end: there was no
     connection again, and the session did not come to its result without one; or partials came
     again, and their lag was never back. None for all others."""
-    times, lags = partial_lags(timeline, utterances, timeline.spoken)
+    times, _ = partial_lags(timeline, utterances, timeline.spoken)
     over = timeline.first(journal.Ended)
     came = over is not None and over.outcome in ("complete", "recovered")
     bounds: list[float | None] = []
@@ -153,7 +153,7 @@ def unended(timeline: Timeline, utterances: Utterances, found: list[Outage]) -> 
             continue
         back = lost.t + round(outage.down_ms * _NS_PER_MS)
         told = len(times) > 0 and bool(times[0] < lost.t) and bool(times[-1] >= back)
-        lagging = told and _caught_up(lost.t, back, times, lags) is None
+        lagging = told and outage.caught_up_ms is None
         bounds.append(_ms(lost.t, int(times[-1])) if lagging else None)
     return bounds
 

@@ -62,6 +62,22 @@ class Services(FakeService):
         return self.sessions[int(url.rpartition("/")[2])].dial(url, deadline)
 
 
+class Slow(Services):
+    """One that takes its time for a session, and for each connection."""
+
+    posting = dialling = 0.5
+
+    async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
+        await trio.sleep(self.posting)
+        return await super().init(body, region)
+
+    @asynccontextmanager
+    async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
+        await trio.sleep(self.dialling)
+        async with super().dial(url, deadline) as wire:
+            yield wire
+
+
 async def prompt(line: Line, _number: int) -> None:
     """Acknowledges each chunk after 30 ms, and says a partial after the tenth."""
     for k in range(10_000):
@@ -166,18 +182,6 @@ async def test_a_session_leaves_so_that_the_service_finishes_it(autojump_clock: 
 @pytest.mark.parametrize("asked_for", [0.2, 0.7])
 async def test_one_that_is_half_open_is_left_too(asked_for: float, autojump_clock: Clock) -> None:
     """The service keeps no place for it: it is opened, closed with 1000, and plays nothing."""
-
-    class Slow(Services):
-        async def init(self, body: Mapping[str, Any], region: str | None) -> InitAnswer:
-            await trio.sleep(0.5)
-            return await super().init(body, region)
-
-        @asynccontextmanager
-        async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
-            await trio.sleep(0.5)
-            async with super().dial(url, deadline) as wire:
-                yield wire
-
     told: list[Failure] = []
     async with trio.open_nursery() as nursery:
         service = Slow(nursery, prompt)
@@ -282,12 +286,24 @@ class FakeDesk:
         await self._put.send(what)
 
 
-async def test_a_worker_opens_counts_and_clears(autojump_clock: Clock) -> None:
-    """Every session in its turn; each chunk that was due counts; nobody is left."""
+@asynccontextmanager
+async def sharing(
+    kind: type[Services] = Services, **changes: Any
+) -> AsyncIterator[tuple[Share, FakeDesk, Services]]:
+    """A worker's share of a crowd, the desk at which it speaks, and its service."""
     async with trio.open_nursery() as nursery:
-        service, desk = Services(nursery, prompt), FakeDesk()
+        service, desk = kind(nursery, prompt), FakeDesk()
+        for name, value in changes.items():
+            setattr(service, name, value)
         share = Share(cast("AnyDesk", desk), part(service), nursery)
         nursery.start_soon(share.speak)
+        yield share, desk, service
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_worker_opens_counts_and_clears(autojump_clock: Clock) -> None:
+    """Every session in its turn; each chunk that was due counts; nobody is left."""
+    async with sharing() as (share, desk, service):
         await share.answer(talk.Open(numbers=[0, 2, 4], at=time.monotonic() + 0.1, gap=1.0))
         opened = await desk.said.receive()
         assert isinstance(opened, talk.Opened)
@@ -304,16 +320,11 @@ async def test_a_worker_opens_counts_and_clears(autojump_clock: Clock) -> None:
         await share.answer(talk.Clear(gap=0.1))
         assert isinstance(await desk.said.receive(), talk.Cleared)
         assert [each.codes for each in service.sessions] == [[1000]] * 3
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_worker_says_who_was_refused_before_that_all_is_open(autojump_clock: Clock) -> None:
     """So that its owner knows of it by then; and those that have yet to begin can be halted."""
-    async with trio.open_nursery() as nursery:
-        service, desk = Services(nursery, prompt), FakeDesk()
-        service.refuse = 2
-        share = Share(cast("AnyDesk", desk), part(service), nursery)
-        nursery.start_soon(share.speak)
+    async with sharing(refuse=2) as (share, desk, _):
         await share.answer(talk.Open(numbers=list(range(9)), at=time.monotonic() + 0.1, gap=1.0))
         failed = await desk.said.receive()
         assert isinstance(failed, talk.Failed)
@@ -322,32 +333,18 @@ async def test_a_worker_says_who_was_refused_before_that_all_is_open(autojump_cl
         opened = await desk.said.receive()
         assert isinstance(opened, talk.Opened)
         assert opened.client.sessions == 2
-        nursery.cancel_scope.cancel()
 
 
 async def test_those_that_were_on_their_way_in_are_let_in(autojump_clock: Clock) -> None:
     """When another one is refused they leave at once; how many the target lets in, they are of.
     Else a search would take the answer for smaller by as many as are half open at a time."""
-
-    class Slow(Services):
-        @asynccontextmanager
-        async def dial(self, url: str, deadline: float) -> AsyncIterator[Wire]:
-            await trio.sleep(0.45)
-            async with super().dial(url, deadline) as wire:
-                yield wire
-
-    async with trio.open_nursery() as nursery:
-        service, desk = Slow(nursery, prompt), FakeDesk()
-        service.refuse = 6
-        share = Share(cast("AnyDesk", desk), part(service), nursery)
-        nursery.start_soon(share.speak)
+    async with sharing(Slow, refuse=6, posting=0.0, dialling=0.45) as (share, desk, _):
         await share.answer(talk.Open(numbers=list(range(9)), at=time.monotonic() + 0.1, gap=0.1))
         assert isinstance(await desk.said.receive(), talk.Failed)
         await share.answer(talk.Halt())
         opened = await desk.said.receive()
         assert isinstance(opened, talk.Opened)
         assert (opened.let_in, opened.client.sessions) == (6, 2)
-        nursery.cancel_scope.cancel()
 
 
 # ------------------------------------------------------------------ from step to step

@@ -115,6 +115,21 @@ def _is_time(condition: Condition) -> bool:
     )
 
 
+class Judge:
+    """Judges the steps of a search as they come."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._conditions = conditions
+        self._held: list[Measured] = []
+
+    def step(self, measured: Measured) -> Step:
+        """The next one, beside those before it that held."""
+        found = judge(measured, self._conditions, self._held)
+        if found.state == "held":
+            self._held.append(measured)
+        return found
+
+
 def judge(
     measured: Measured, conditions: Sequence[Condition], held: Sequence[Measured] = ()
 ) -> Step:

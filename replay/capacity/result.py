@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from replay.capacity.judge import Step, judge, parse_slo
+from replay.capacity.judge import Judge, Step, parse_slo
 from replay.capacity.records import SCHEMA, Asked, Interrupted, Measured, Record
 from replay.capacity.search import Found, Limit, Range, Try, follow
 
@@ -50,14 +50,8 @@ def steps_of(records: Sequence[Record]) -> list[Step]:
     conditions = [
         parse_slo(text) for each in records if isinstance(each, Asked) for text in each.slo
     ]
-    steps: list[Step] = []
-    held: list[Measured] = []
-    for each in records:
-        if isinstance(each, Measured):
-            steps.append(judge(each, conditions, held))
-            if steps[-1].state == "held":
-                held.append(each)
-    return steps
+    judge = Judge(conditions)
+    return [judge.step(each) for each in records if isinstance(each, Measured)]
 
 
 def what_next(asked: Asked, steps: Iterable[Step]) -> int | Found:

@@ -74,8 +74,10 @@ class SoakFollower:
 
     def sum_up(self, soak: Soak) -> SoakSummary:
         """What it came to, now that it has ended."""
+        return self._sum_up(soak, unplayed(self._store))
+
+    def _sum_up(self, soak: Soak, missing: Sequence[str] | None = None) -> SoakSummary:
         tally, history = soak.docket.tally, soak.processes.history
-        missing = unplayed(self._store)
         return sum_up(self._store, tally, history, self._conditions, missing)
 
     def _tell(self, told: Told) -> None:
@@ -86,8 +88,7 @@ class SoakFollower:
         """A summary that is not too old."""
         now = time.monotonic()
         if self._summary is None or now >= self._next:
-            tally, history = soak.docket.tally, soak.processes.history
-            self._summary = sum_up(self._store, tally, history, self._conditions)
+            self._summary = self._sum_up(soak)
             self._next = time.monotonic() + (time.monotonic() - now) / _SHARE
         return self._summary
 

@@ -108,7 +108,7 @@ async def climb(stage: Stage, store: Store, tell: Tell, target_pid: int | None =
     assert isinstance(asked, Asked)
     conditions = [judge.parse_slo(text) for text in asked.slo]
     steps: list[Step] = []
-    held: list[Measured] = []
+    judging = judge.Judge(conditions)
     while not isinstance(wanted := result.what_next(asked, steps), Found):
         tell(wanted)
         # What a step that was too much has left behind must not count in the next one.
@@ -116,9 +116,7 @@ async def climb(stage: Stage, store: Store, tell: Tell, target_pid: int | None =
         hold = _hold(asked, conditions, wanted, target_pid)
         measured = await stage.measure(wanted, hold, anew=anew)
         store.add(measured)
-        steps.append(judge.judge(measured, conditions, held))
-        if steps[-1].state == "held":
-            held.append(measured)
+        steps.append(judging.step(measured))
         tell(steps[-1])
 
 

@@ -84,15 +84,7 @@ def outcome(
         asked=summary.faults.asked,
         missed=[] if place.cut else list(summary.faults.missed),
         windows=_windows(reading, fired, place),
-        outages=[
-            _recovered(place, lost.t, each, lasting)
-            for lost, each, lasting in zip(
-                losses(timeline),
-                reading.outages,
-                unended(timeline, reading.utterances, reading.outages),
-                strict=True,
-            )
-        ],
+        outages=_outages(reading, place),
         latency=_histograms(found),
         undisturbed=_histograms(clear) if reading.windows else {},
         lateness=Histogram.of(Series(pacing.lateness_ms(timeline))).encoded()
@@ -101,10 +93,7 @@ def outcome(
         mistimed=mistimed,
         stalls=len(timeline.all(journal.Stall)),
         minutes=_minutes(reading, found, place) if found else [],
-        backs=[
-            Back(each.lost, list(each.attempts), _at(place, each.at))
-            for each in herd.returns(Case(timeline))
-        ],
+        backs=_backs(timeline, place),
     )
 
 
@@ -181,6 +170,22 @@ def _audio(summary: Summary, comparison: Comparison | None, place: Place) -> Aud
 
 
 # ------------------------------------------------------------------ what was disturbed
+
+
+def _outages(reading: Reading, place: Place) -> list[Recovered]:
+    timeline, found = reading.timeline, reading.outages
+    bounds = unended(timeline, reading.utterances, found)
+    return [
+        _recovered(place, lost.t, each, lasting)
+        for lost, each, lasting in zip(losses(timeline), found, bounds, strict=True)
+    ]
+
+
+def _backs(timeline: Timeline, place: Place) -> list[Back]:
+    return [
+        Back(each.lost, list(each.attempts), _at(place, each.at))
+        for each in herd.returns(Case(timeline))
+    ]
 
 
 def _recovered(place: Place, lost: int, outage: Outage, lasting: float | None) -> Recovered:

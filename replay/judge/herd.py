@@ -45,7 +45,7 @@ class Return:
     Attributes:
         lost: when, in ns of the time of day.
         attempts: ns from the loss to each attempt that followed it.
-        at: when, in ns of the session's journal.
+        at: when, in ns of a clock of the session's: its journal's, or its soak's.
     """
 
     lost: int

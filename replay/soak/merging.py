@@ -39,14 +39,16 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
     first = parts[0]
     for part in parts[1:]:
         _check_same(first, part)
-    known = _outcomes(parts)
+    played = [[*part.read(OUTCOMES, Outcome)] for part in parts]
+    missing = [*_missing(parts, played), *_other_shards(parts)]
+    known = _outcomes(parts, played)
     prepare(out, resumable=False)
     merged = Store.create(out, _asked(parts, out.name))
     merged.state = State(
         elapsed=max(part.state.elapsed for part in parts),
         runs=sum(part.state.runs for part in parts),
         deaths=[_death(n, each) for n, part in enumerate(parts, 1) for each in part.state.deaths],
-        missing=[*_missing(parts), *_other_shards(parts)],
+        missing=missing,
     )
     merged.checkpoint(merged.state.elapsed)
     for outcome in known:
@@ -58,10 +60,10 @@ def merge(paths: Sequence[Path], out: Path) -> Store:
     return merged
 
 
-def _missing(parts: Sequence[Store]) -> Iterator[str]:
+def _missing(parts: Sequence[Store], played: Sequence[Sequence[Outcome]]) -> Iterator[str]:
     """What each of them lacks."""
-    for part in parts:
-        judged = {outcome.place.path for outcome in part.read(OUTCOMES, Outcome)}
+    for part, outcomes in zip(parts, played, strict=True):
+        judged = {outcome.place.path for outcome in outcomes}
         for text in (*unplayed(part), *unjudged(part, judged)):
             yield f"{part.asked.name}: {text}"
 
@@ -88,12 +90,12 @@ def _check_same(first: Store, other: Store) -> None:
         raise UsageError(f"{first.path} and {other.path} have other {differing[0]}: not one soak")
 
 
-def _outcomes(parts: Sequence[Store]) -> list[Outcome]:
+def _outcomes(parts: Sequence[Store], played: Sequence[Sequence[Outcome]]) -> list[Outcome]:
     """All of them, each with a path that says which part it is of."""
     seen: dict[tuple[int, int, int, int], Path] = {}
     found = []
-    for part in parts:
-        for outcome in part.read(OUTCOMES, Outcome):
+    for part, outcomes in zip(parts, played, strict=True):
+        for outcome in outcomes:
             place = outcome.place
             # A session's own seed: a part that was put together itself is of several.
             key = (place.seed or part.asked.seed, place.slot, place.number, place.attempt)
