@@ -10,13 +10,13 @@ import click
 
 from replay.cli.faults import fault_options
 from replay.cli.options import (
+    chunk_option,
     compare_options,
     config_options,
     sandbox_options,
     target_options,
 )
 from replay.cli.remembering import Remembering
-from replay.cli.types import CHUNK
 
 
 @click.command("bench", cls=Remembering)
@@ -68,7 +68,7 @@ from replay.cli.types import CHUNK
 @config_options
 @sandbox_options
 @fault_options
-@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
+@chunk_option
 @click.option(
     "--phase",
     type=click.Choice(["live", "eager"]),

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from replay.cli.options import config_options, sandbox_options, target_options
-from replay.cli.types import CHUNK, DURATION, PROCESSES, Parsed
+from replay.cli.options import chunk_option, config_options, sandbox_options, target_options
+from replay.cli.types import DURATION, PROCESSES, Parsed
 
 
 def _step(text: str) -> float:
@@ -40,7 +40,7 @@ COUNT = click.IntRange(1, 100_000)
 @target_options
 @sandbox_options
 @config_options
-@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
+@chunk_option
 @click.option("--start", type=COUNT, default=8, show_default=True, metavar="N",
               help="Sessions of the first step.")  # fmt: skip
 @click.option("--step", type=STEP, default="10%", show_default=True, metavar="N|P%",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from replay.cli.types import CHANNELS, DURATION, LOOPS, PAIR, api_key
+from replay.cli.types import CHANNELS, CHUNK, DURATION, LOOPS, PAIR, api_key
 from replay.errors import ConfigError
 from replay.target import Target
 from replay.wire.config import ENCODINGS, REGIONS
@@ -119,6 +119,11 @@ form_options = _stack(
 measured_form_options = _stack(
     _form("benchmark-json", "For github-action-benchmark, as customSmallerIsBetter."),
     _form("trace", "One run for ui.perfetto.dev or chrome://tracing."),
+)
+
+#: Of every verb that plays.
+chunk_option = click.option(
+    "--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk."
 )
 
 source_options = _stack(

@@ -10,12 +10,13 @@ import click
 
 from replay.cli.faults import fault_options
 from replay.cli.options import (
+    chunk_option,
     config_options,
     sandbox_options,
     source_options,
     target_options,
 )
-from replay.cli.types import CHUNK, DURATION, SPEED
+from replay.cli.types import DURATION, SPEED
 
 
 @click.command()
@@ -24,7 +25,7 @@ from replay.cli.types import CHUNK, DURATION, SPEED
 @config_options
 @source_options
 @fault_options
-@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
+@chunk_option
 @click.option(
     "--speed", type=SPEED, default="1", metavar="FACTOR|max", help="Times real time; max: unpaced."
 )

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from replay.cli.faults import fault_options
-from replay.cli.options import config_options, sandbox_options, target_options
+from replay.cli.options import chunk_option, config_options, sandbox_options, target_options
 from replay.cli.remembering import Remembering
-from replay.cli.types import CHUNK, DURATION, PROCESSES, Parsed
+from replay.cli.types import DURATION, PROCESSES, Parsed
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -63,7 +63,7 @@ def _address(text: str) -> tuple[str, int]:
 @config_options
 @sandbox_options
 @fault_options
-@click.option("--chunk", type=CHUNK, default="100ms", show_default=True, help="Audio in a chunk.")
+@chunk_option
 @click.option(
     "--give-up-after",
     type=DURATION,
