@@ -40,6 +40,9 @@ def spec(*faults: str) -> Simulation:
         ),
         # One that doubles acknowledgements lets one pass of those that another throws away.
         ("loseacks(15) @ 2s", "dupack @ 2600ms"),
+        # Of one acknowledgement comes an older one first, and then its copy.
+        ("regressack @ ack#30", "dupack @ ack#30"),
+        ("hold(down, 1s) @ 2s", "regressack @ between(recorded, ack)#30", "dupack @ ack#30"),
         # Acknowledgements that are late still come after the way up went dead.
         ("throttle(down, 300/s, 4s) @ 2s", "blackhole(up, forever) @ 3s"),
         ("delay(down, 3s, 5ms, 4s) @ 2s", "blackhole(up, forever) @ 3s"),

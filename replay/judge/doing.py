@@ -32,6 +32,7 @@ class Doings:
     def __init__(self, case: Case) -> None:
         self._case = case
         self._mine: set[int] = set()
+        self._copies: set[int] = set()
         # Of a gap that no fault explains alone: how many acknowledgements several threw away there.
         self._together: Counter[int] = Counter()
         # A proxy's journal has acknowledgements as the target gave them, before any fault.
@@ -72,9 +73,11 @@ class Doings:
         acks = self._case.timeline.acks
         for i in self._after(fired).tolist():
             before = np.flatnonzero(acks.connection[:i] == fired.connection)
-            told = before if older else before[-1:]
+            # Of one acknowledgement may come an older one first, and then its copy.
+            told = before if older else np.setdiff1d(before, list(self._copies))[-1:]
             if ((acks.start[told] == acks.start[i]) & (acks.end[told] == acks.end[i])).any():
                 self._mine.add(i)
+                self._copies.add(i)
                 if older:
                     self._onward(i)
                 return
