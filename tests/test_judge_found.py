@@ -57,6 +57,18 @@ def test_what_faults_do_together_is_held_against_nobody(faults: tuple[str, ...])
     assert simulate(broken).summarise().invariants["A3"] == "fail"
 
 
+@pytest.mark.parametrize(
+    "fault",
+    ["mute(1s)", "refuse(1s)", "reject(503)", "accept_then_close(1013, 1)", "http_error(503)"],
+)
+def test_what_waits_for_the_next_attempt_or_request_takes_no_acknowledgement(fault: str) -> None:
+    """It may never come to do anything, and then nobody would be told of the loss."""
+    done = simulate(spec(f"{fault} @ between(recorded, ack)#30"))
+    starts = [each.start for each in done.entries if isinstance(each, j.Ack)]
+    assert starts == list(range(0, 384_000, 3200))
+    assert done.summarise().invariants["A3"] == "pass"
+
+
 def test_a_path_that_lives_again_may_be_kept() -> None:
     """What a throttle still held was acknowledged long after nothing was read any more; then all of
     it was read, and the client had not waited too long for anything. One that bears all of a fault

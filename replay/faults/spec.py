@@ -96,3 +96,13 @@ class Kind:
     def lasting(self) -> bool:
         """Whether it goes on for a time `T`."""
         return any(param.name == "T" for param in self.params)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it is done to the next attempt or request, and told when that one meets it."""
+        return self.scope in (Scope.LISTENER, Scope.HTTP)
+
+    @property
+    def takes_ack(self) -> bool:
+        """Whether an acknowledgement that it fires before does not reach the client."""
+        return not (self.at_hand or self.awaits)

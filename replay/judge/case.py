@@ -243,7 +243,7 @@ def _attempts(timeline: Timeline) -> list[Attempt]:
 
 def took_ack(fired: journal.FaultFired) -> bool:
     """It struck as an acknowledgement came down, and threw that away: the target had recorded the
-    audio, and the client was not told. What is done to a frame is done to that one instead."""
+    audio, and the client was not told."""
     kind = KINDS.get(fired.fault)
     trigger = str(fired.at.get("trigger", ""))
-    return trigger.startswith(BETWEEN) and not (kind is not None and kind.at_hand)
+    return trigger.startswith(BETWEEN) and (kind is None or kind.takes_ack)

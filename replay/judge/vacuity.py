@@ -66,8 +66,7 @@ def _misplaced(case: Case, planned: list[journal.FaultPlanned]) -> list[Finding]
 def _simple(rule: Rule) -> bool:
     """One moment, and a fault that can be done there and then: what is done to attempts and
     requests is told when the first of them meets it."""
-    at_once = rule.head.fault.spec.scope not in (Scope.LISTENER, Scope.HTTP)
-    return len(rule.head.waits) == 1 and rule.repeat is None and at_once
+    return len(rule.head.waits) == 1 and rule.repeat is None and not rule.head.fault.spec.awaits
 
 
 def _off(case: Case, wait: Wait, fired: journal.FaultFired) -> str:

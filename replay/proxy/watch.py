@@ -262,7 +262,7 @@ class Watch:
         if link.pumps[DOWN].swallowing:
             return []
         after = await self._observe(link, [about])
-        if any(firing.at.trigger.startswith(BETWEEN) for firing in after):
+        if any(each.at.trigger.startswith(BETWEEN) and each.fault.spec.takes_ack for each in after):
             unit.lose()
             return after
         if any(edit.takes(unit) and edit.loses for edit in link.edits):
