@@ -37,8 +37,8 @@ from replay.wire import config as c
 from replay.wire import messages as m
 from replay.wire.closing import NORMAL
 
-#: A session that was not stopped may not end for long: its job is asked for during so many seconds.
-_UNSTOPPED_PATIENCE = 10.0
+#: A session that may go on for long without us: its job is asked for during so many seconds.
+_UNENDED_PATIENCE = 10.0
 
 Ending = Literal["complete", "recovered", "gave_up", "refused", "interrupted", "timeout"]
 
@@ -191,8 +191,8 @@ class LiveSession:
         """Fetch the job, and say how the session ended."""
         if over.outcome is Outcome.LEFT:
             return Ended("interrupted")
-        stopped = self._session.stop_acked or over.outcome is Outcome.COMPLETE
-        patience = self._session.policy.end_timeout if stopped else _UNSTOPPED_PATIENCE
+        ends = self._session.stop_acked or over.outcome in (Outcome.COMPLETE, Outcome.ENDED)
+        patience = self._session.policy.end_timeout if ends else _UNENDED_PATIENCE
         job = await fetch_job(
             self._service, self.id, self._recorder, trio.current_time() + patience
         )

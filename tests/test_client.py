@@ -718,6 +718,24 @@ async def test_a_service_that_says_nothing_after_the_stop(autojump_clock: None) 
         assert outcome(session) == expected
 
 
+async def test_the_result_of_a_session_that_has_ended_is_asked_for_with_patience(
+    autojump_clock: None,
+) -> None:
+    """Told that it is over (4403) and not that it was heard: what is slow is the way to the job."""
+
+    async def over(line: Line, number: int) -> None:
+        await line.hear()
+        await line.ws.aclose(4403, "the session has ended")
+
+    async with open_fake(over) as service:
+        service.job_answers = [*[503] * 40, "done"]  # for longer than ten seconds
+        async with open_session(service) as session:
+            session.stop()
+            async for _ in session:
+                pass
+    assert outcome(session) == "recovered"
+
+
 async def test_the_job_is_asked_for_until_it_is_done(autojump_clock: None) -> None:
     """`processing`, 503 and 429 are asked again; the session was complete all the same."""
 
