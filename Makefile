@@ -5,6 +5,9 @@ READY := .venv/.ready
 DEMO ?= fixtures/demo.flac
 APT := -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30
 
+# The tests start hundreds of processes, and each would compile all that it imports once more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test programs lint types agents interop fixtures clean bench-pace bench-proxy bench-sandbox bench-kill bench-rescore bench-overhead bench-soak-page bench-capacity bench-simulate soak-smoke
 

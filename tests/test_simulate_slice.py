@@ -27,13 +27,14 @@ def rotating() -> int:
 
 #: Seed, level, chunk, hours of audio in two slots.
 WORLDS = [
-    (15, "cruel", LARGE, 4),
-    *((rotating() + n, "cruel", LARGE, 4) for n in range(1, 4)),
+    (rotating() + 1, "cruel", LARGE, 4),
+    (rotating() + 2, "rough", LARGE, 5),
+    (rotating() + 3, "rough", LARGE, 5),
     (14, "mild", LARGE, 4),
-    (rotating() + 4, "rough", LARGE, 4),
-    (13, "cruel", LARGE, 2),
+    (rotating() + 4, "mild", LARGE, 4),
+    (rotating() + 5, "mild", LARGE, 4),
+    (15, "cruel", LARGE, 2),
     (12, "rough", MIDDLE, 1),
-    (16, "cruel", LARGE, 2),
     (rotating(), "cruel", SMALL, 1),
 ]
 

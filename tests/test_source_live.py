@@ -20,7 +20,7 @@ from replay.source.spec import Item
 
 async def listened(spec: SourceSpec, sender: partial[None]) -> tuple[list[Item], SourceEvent]:
     """Everything a live source gave while `sender` ran in a thread, and its last event."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, sender)
             async with open_source(spec, Shape(), TENTH) as source:
@@ -98,14 +98,14 @@ def _hls(folder: Path, seconds: float) -> None:
 
 async def _first_segments(folder: Path) -> None:
     playlist = folder / "live.m3u8"
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while not playlist.exists() or playlist.read_text().count("#EXTINF") < 2:  # noqa: ASYNC110
             await trio.sleep(0.02)
 
 
 async def test_hls_live_and_finished(tmp_path: Path) -> None:
     """A playlist that grows is live until its end is written; then it is a recording."""
-    with serve(tmp_path) as base, trio.fail_after(30):
+    with serve(tmp_path) as base, trio.fail_after(60):
         url = f"{base}/live.m3u8"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, _hls, tmp_path, 4)
@@ -144,7 +144,7 @@ async def test_a_live_stream_cannot_be_looped() -> None:
     """It comes only once."""
     url = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     sender = partial(send, f"{url}?pkt_size=1316", "mpegts", 2)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, sender)
             with pytest.raises(SourceError, match="cannot be looped"):
@@ -166,7 +166,7 @@ async def test_a_pipe_that_pauses_stalls_and_resumes(tmp_path: Path) -> None:
             pipe.write(data[150_000:])
 
     items: list[Item] = []
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, write)
             try:
@@ -197,7 +197,7 @@ async def test_a_pipe_that_stops_for_good_is_broken(tmp_path: Path) -> None:
             pipe.flush()
             silence.wait()
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, write)
             try:
