@@ -78,3 +78,26 @@ def test_the_window_is_what_a_client_had_to_say_again(
     assert case.comparison is not None
     assert (case.comparison.repeated_bytes, window_bytes(case)) == (repeats, repeats)
     assert judge(case)["A2"].state == "pass"
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        # The way down has ended: the client hears no acknowledgement any more.
+        ["halfclose(down) @ frame 31"],
+        # What is late on the way is late on the next connection as well.
+        ["delay(down, 6s, 5ms, 9s) @ 4s then reset", "reset @ 7500ms"],
+        # A client that has left a connection for another one hears nothing of its end.
+        ["zero_window(6s) @ 2s", "reset @ conn#2"],
+    ],
+)
+def test_what_a_client_cannot_have_heard_is_held_against_nobody(
+    faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the proxy alone has seen: an end, or acknowledgements that passed it."""
+    monkeypatch.setattr(injected, "FaultsOnly", Everything)
+    case = trio.run(proxied, *faults, clock=trio.testing.MockClock(autojump_threshold=0))
+    fired = case.timeline.all(j.FaultFired)
+    assert len(fired) == sum(1 + text.count(" then ") for text in faults)
+    outcomes = judge(case)
+    assert [name for name, each in outcomes.items() if each.state == "fail"] == []

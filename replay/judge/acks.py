@@ -8,6 +8,7 @@ import numpy as np
 
 from replay import journal
 from replay.continuity import Finding
+from replay.faults import DOWN
 from replay.judge.case import Case, Outcome, judged, not_applicable, took_ack
 
 #: Faults that change what acknowledgements say, or which of them arrive.
@@ -78,7 +79,7 @@ def _connection(case: Case, found: Account, number: int, expected: int | None) -
             text = f"acknowledged {int(reached[k] - sent[k])} bytes more than were sent"
             found.findings.append(_broken(case, at, number, text))
     told = np.concatenate(([0], np.maximum.accumulate(np.minimum(reached, sent))))
-    heard = np.flatnonzero(acks.t[whole] <= _heard_until(case, number))
+    heard = np.flatnonzero(acks.t[whole] < _heard_before(case, number))
     found.open += int(total[-1] - told[-1])
     found.untold += int(told[-1] - told[heard[-1] + 1 if len(heard) else 0])
     return int(due[-1]) if len(whole) else expected
@@ -96,27 +97,31 @@ def unacknowledged(case: Case, before: int) -> int:
     return total
 
 
-def _heard_until(case: Case, number: int) -> float:
-    """Until when acknowledgements of a connection surely reached the client."""
+def _heard_before(case: Case, number: int) -> float:
+    """Before when acknowledgements of a connection surely reached the client: at that very moment
+    one may be too late."""
     if not case.foreign:
         return float("inf")
     lost = [e.t - _ON_ITS_WAY for e in case.losses if e.connection == number]
-    eaten = [
-        _before(case, e, number)
-        for e in case.fired
-        if e.connection in (0, number) and (e.fault in _EATING or took_ack(e))
-    ]
+    eaten = [_before(case, e, number) for e in case.fired if _eats(e) and case.befalls(e, number)]
     return min([float("inf"), *lost, *eaten])
 
 
+def _eats(fired: journal.FaultFired) -> bool:
+    """Whether acknowledgements may not reach a client because of it. A client whose way down has
+    ended hears nothing, while the target goes on."""
+    ended = fired.fault == "halfclose" and fired.direction == DOWN
+    return ended or fired.fault in _EATING or took_ack(fired)
+
+
 def _before(case: Case, fired: journal.FaultFired, number: int) -> int:
-    """Until when acknowledgements reached the client before a fault. One that does away with the
+    """Before when acknowledgements reached the client, for a fault. One that does away with the
     frame at hand is written down right after that frame, which never arrived."""
     if fired.fault not in _AT_HAND and not took_ack(fired):
         return fired.t
     acks = case.timeline.acks
     near = (acks.connection == number) & (acks.t <= fired.t) & (acks.t > fired.t - _SAME_FRAME)
-    return int(acks.t[near][-1]) - 1 if near.any() else fired.t
+    return int(acks.t[near][-1]) if near.any() else fired.t
 
 
 def _first(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from replay import journal
 from replay.continuity import Comparison, Finding, Severity
-from replay.faults import KINDS
+from replay.faults import KINDS, Scope
 from replay.faults.moments import BETWEEN
 from replay.outages import losses
 from replay.timeline import Timeline
@@ -178,9 +178,19 @@ class Case:
         return any(
             each.fault in kinds
             and (upto is None or each.t <= upto)
-            and (connection is None or each.connection in (0, connection))
+            and (connection is None or self.befalls(each, connection))
             for each in self.fired
         )
+
+    def befalls(self, fired: journal.FaultFired, connection: int) -> bool:
+        """Is it done to this connection? What is done to the way outlives the one it fired on."""
+        if fired.connection in (0, connection):
+            return True
+        kind = KINDS.get(fired.fault)
+        if kind is None or kind.scope is not Scope.PATH or fired.connection > connection:
+            return False
+        opened = [e.t for e in self.timeline.all(journal.Connected) if e.connection == connection]
+        return fired.until is None or any(t < fired.until for t in opened)
 
     def finding(
         self,

@@ -55,8 +55,8 @@ def s2(case: Case) -> Outcome:
         again = any(
             each.t >= lost.t and each.connection > lost.connection for each in case.attempts
         )
-        if case.foreign and case.faults(*_UNHEARD, upto=lost.t, connection=lost.connection):
-            continue  # its client may never have heard of it
+        if case.foreign and _unheard(case, lost):
+            continue
         where = {"connection": lost.connection, "code": lost.code}
         todo = on_close(lost.code)
         if todo is not Close.RECONNECT and again:
@@ -69,6 +69,16 @@ def s2(case: Case) -> Outcome:
             text = f"did not come back after close {lost.code}, which is no end"
             findings.append(case.finding("S2", "error", text, lost.t, **where))
     return unknown(unsure) if unsure and not findings else judged(findings)
+
+
+def _unheard(case: Case, lost: journal.Lost) -> bool:
+    """May its client never have heard of a close? It may also have left that connection before,
+    for another one."""
+    left = any(
+        each.t < lost.t and each.connection > lost.connection
+        for each in case.timeline.all(journal.Connected)
+    )
+    return left or case.faults(*_UNHEARD, upto=lost.t, connection=lost.connection)
 
 
 def s3(case: Case) -> Outcome:
