@@ -81,7 +81,7 @@ def _connection(case: Case, found: acks.Account, number: int, expected: int | No
     frames = [each for each in case.timeline.all(j.Frame) if each.connection == number]
     base = None
     told = known = 0
-    limit = acks._heard_until(case, number)
+    limit = acks._heard_before(case, number)
     for ack in case.timeline.all(j.Ack):
         if ack.connection != number:
             continue
@@ -100,7 +100,7 @@ def _connection(case: Case, found: acks.Account, number: int, expected: int | No
             text = f"acknowledged {ack.end - base - out} bytes more than were sent"
             found.findings.append(acks._broken(case, ack.t, number, text))
         told = max(told, min(ack.end - base, out))
-        known = told if ack.t <= limit else known
+        known = told if ack.t < limit else known
     found.open += sum(each.size for each in frames) - told
     found.untold += told - known
     return expected
