@@ -175,6 +175,21 @@ async def test_delayed_bytes_keep_their_order(autojump_clock: object) -> None:
     assert min(late) >= 0.05e9
 
 
+async def test_what_was_late_on_one_connection_makes_nothing_late_on_the_next(
+    autojump_clock: object,
+) -> None:
+    """The delay is over when the second one opens, though what the first had to carry would come
+    later still."""
+    done = await played("delay(down, 10s, 0ms, 500ms) @ 1s then reset after 400ms")
+    assert done.codes == [1006]
+    opened, again = (each.t for each in done.all(j.Connected))
+    assert again - opened > 1.5e9
+    frames = {frame.offset + frame.size: frame.t for frame in done.all(j.Frame)}
+    late = [ack.t - frames[ack.upto] for ack in done.all(j.Ack) if ack.t > again]
+    assert late
+    assert max(late) == min(late) < 0.1e9
+
+
 async def test_a_lost_acknowledgement_makes_a_repeat(autojump_clock: object) -> None:
     """Recorded, but the acknowledgement is thrown away with the connection: that audio is sent
     again, and the client finds it out."""

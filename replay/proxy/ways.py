@@ -35,7 +35,6 @@ class Way:
     _join: Setting | None = None
     _done: bool = False  # something is being done to it
     _free_at: float = -math.inf
-    _last_due: float = -math.inf
 
     def throttle(self, rate: int, until: float) -> None:
         """No more than `rate` bytes a second."""
@@ -43,7 +42,7 @@ class Way:
         self._rate = Setting(rate, until)
 
     def delay(self, mean: float, jitter: float, until: float) -> None:
-        """Everything `mean` seconds later, give or take `jitter`, in order."""
+        """Everything `mean` seconds later, give or take `jitter`."""
         self._done = True
         self._delay = Setting(mean, until, jitter)
 
@@ -62,20 +61,19 @@ class Way:
         self._rate = self._delay = self._slice = self._join = None
 
     def clear(self, now: float) -> bool:
-        """Whether nothing is done to what passes now, nor still late from before."""
+        """Whether nothing is done to what passes now."""
         if self._done:
             live = (self._rate, self._delay, self._slice, self._join)
             self._done = any(_live(each, now) for each in live) or now < self._free_at
-        return not self._done and now >= self._last_due
+        return not self._done
 
     def due(self, now: float) -> float:
-        """When something that is here now may pass; never before what came before it."""
+        """When something that is here now may pass, once what came before it has passed."""
         delay = _live(self._delay, now)
         if delay is None:
-            return max(now, self._last_due)
+            return now
         drawn = self.rng.uniform(-delay.spread, delay.spread) if delay.spread else 0.0
-        self._last_due = max(self._last_due, now + max(0.0, delay.value + drawn))
-        return self._last_due
+        return now + max(0.0, delay.value + drawn)
 
     def joined(self, now: float) -> int:
         """How many frames make one write."""
