@@ -29,17 +29,24 @@ _STATUSES = (429, 500, 502, 503, 504)
 #: Of each minute the last third brings no new fault. What comes due in an outage happens to the
 #: next connection, and so one outage could lead to another for ever.
 _ROUND, _BUSY = 60.0, 40.0
+#: Where one fault costs several connections in a row, each takes about so long to come back: half
+#: the longest back-off, and some. One such fault a minute, and it is over before the peace.
+_COMES_BACK = 5.0
+#: Connections in a row at most that live for a moment.
+_FLAPS = 5
 _MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Dish:
     """Something to happen. `weights`: how often on each level, against the others; `then`: it
-    follows a lost connection, so one is reset for it."""
+    follows a lost connection, so one is reset for it; `row`: so many connections in a row are lost
+    by it, where it is more than one."""
 
     weights: tuple[int, int, int]
     make: Callable[[Random, int], str]
     then: bool = False
+    row: int = 0
 
 
 def chaos(level: str, seed: int, seconds: float, *, restart: bool = False) -> Plan:
@@ -58,15 +65,19 @@ def chaos(level: str, seed: int, seconds: float, *, restart: bool = False) -> Pl
     rank = LEVELS.index(level)
     rng = Random(seed)  # noqa: S311 - a seeded draw, and no secret
     menu = [dish for dish in (*_MENU, _RESTART) if restart or dish is not _RESTART]
-    weights = [dish.weights[rank] for dish in menu]
     texts: list[str] = []
+    rows: set[float] = set()  # minutes that have had theirs
     at = _FIRST * seconds + rng.expovariate(_PER_MINUTE[rank] / 60)
     while at < _LAST * seconds or not texts:
         if at % _ROUND >= _BUSY:
             at += _ROUND - at % _ROUND + rng.expovariate(_PER_MINUTE[rank] / 60)
             continue
         moment = _moment(rng, rank, min(at, _LAST * seconds))
-        texts.append(_serve(rng.choices(menu, weights)[0], rng, rank, moment))
+        fit = [dish for dish in menu if not dish.row or _has_room(dish, at, rows)]
+        dish = rng.choices(fit, [dish.weights[rank] for dish in fit])[0]
+        if dish.row:
+            rows.add(at // _ROUND)
+        texts.append(_serve(dish, rng, rank, moment))
         at += rng.expovariate(_PER_MINUTE[rank] / 60)
     if rank and rng.random() < 0.3 * rank:
         texts.append(rng.choice(("reset @ stop.sent", "fin @ stop.sent", "reset @ stop.acked")))
@@ -75,6 +86,10 @@ def chaos(level: str, seed: int, seconds: float, *, restart: bool = False) -> Pl
             rng.choice(("http_error(503, init, 1)", f"slow_http({_span(rng, 200, 2000)})"))
         )
     return parse_plan(texts)
+
+
+def _has_room(dish: _Dish, at: float, rows: set[float]) -> bool:
+    return at // _ROUND not in rows and at % _ROUND + dish.row * _COMES_BACK <= _BUSY
 
 
 def _serve(dish: _Dish, rng: Random, rank: int, moment: str) -> str:
@@ -89,8 +104,7 @@ def _moment(rng: Random, rank: int, at: float) -> str:
         return when
     if rng.random() < 0.5:
         return f"audio {when}"
-    # At least one acknowledgement comes for each second of audio.
-    return f"between(recorded, ack)#{max(1, round(at))}"
+    return f"{when} + between(recorded, ack)"
 
 
 def _span(rng: Random, low_ms: int, high_ms: int) -> str:
@@ -143,7 +157,7 @@ def _reject(rng: Random, _: int) -> str:
 
 def _flap(rng: Random, _: int) -> str:
     """Several connections in a row that live for a moment."""
-    times = rng.randint(2, 5)
+    times = rng.randint(2, _FLAPS)
     return " then ".join(f"reset @ conn#1 + {_span(rng, 10, 300)}" for _ in range(times))
 
 
@@ -171,10 +185,11 @@ _MENU = (
         (0, 1, 2),
         lambda rng, _: f"accept_then_close({rng.choice(_CODES)}, {rng.randint(1, 3)})",
         then=True,
+        row=4,
     ),
     _Dish((0, 1, 2), _outage("zero_window", 8000)),
     _Dish((0, 2, 3), lambda rng, _: f"cutframe({rng.randrange(1, 200)})"),
-    _Dish((0, 0, 3), _flap, then=True),
+    _Dish((0, 0, 3), _flap, then=True, row=1 + _FLAPS),
     _Dish((0, 0, 2), lambda rng, _: f"loseacks({rng.randint(1, 20)})"),
     _Dish((0, 0, 1), _plain("dupack", "regressack")),
     _Dish((0, 0, 2), _plain("corrupt(json)", "corrupt(utf8)", "corrupt(type)")),
