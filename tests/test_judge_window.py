@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 import pytest
@@ -18,6 +19,7 @@ from replay.continuity import compare
 from replay.judge import Case, judge, window_bytes
 from replay.judge.meant import meant
 from replay.proxy.server import FaultsOnly
+from replay.session import Policy
 from replay.simulation import injected
 from replay.wire.http import LIVE_PATH
 
@@ -38,22 +40,23 @@ class Everything(FaultsOnly):
         self.came += data
 
 
-async def proxied(*faults: str) -> Case:
+async def proxied(*faults: str, ack_timeout: float = 5.0, seconds: float = SECONDS) -> Case:
     """A session under these faults, as a proxy has seen it."""
     Everything.seen, Everything.came = [], bytearray()
     fmt = AudioFormat()
     async with open_injected(*faults) as world:
-        audio = counting(fmt, SECONDS)
+        audio = counting(fmt, seconds)
         live = await play(
             world,  # type: ignore[arg-type]
             audio,
             recorder=world.recorder,
             config=ASKS,
+            policy=Policy(ack_timeout=ack_timeout),
             rng=Random(1),
         )
         recorded = world.recorded(live.id)
     opened = j.Http(t=0, done=0, method="POST", path=LIVE_PATH, status=201)
-    head = structs.replace(header(fmt, SECONDS), vantage="proxy")
+    head = structs.replace(header(fmt, seconds), vantage="proxy")
     timeline = stored([head, opened, *Everything.seen])
     said = meant(timeline, memoryview(bytes(Everything.came)))
     return Case(timeline, compare(said.audio, recorded, fmt.frame_bytes, said.basis))
@@ -101,3 +104,31 @@ def test_what_a_client_cannot_have_heard_is_held_against_nobody(
     assert len(fired) == sum(1 + text.count(" then ") for text in faults)
     outcomes = judge(case)
     assert [name for name, each in outcomes.items() if each.state == "fail"] == []
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        # Not even read is that it has left, and what it sent before comes in one go at the end.
+        ["zero_window(8s) @ 2s"],
+        ["hold(both, 7500ms) @ 2s"],
+        # It heard of the service as late as that.
+        ["hold(down, 4700ms) @ 2s", "blackhole(both) @ 3300ms"],
+    ],
+)
+def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(
+    faults: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It left after five seconds; the proxy saw it later. One that stays and goes on is found."""
+    monkeypatch.setattr(injected, "FaultsOnly", Everything)
+
+    def judged(ack_timeout: float) -> str:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        played = partial(proxied, *faults, ack_timeout=ack_timeout, seconds=18.0)
+        case = trio.run(played, clock=clock)
+        outcomes = judge(case)
+        assert outcomes["S3"].state != "fail"
+        return outcomes["R3"].state
+
+    assert judged(5.0) != "fail"
+    assert judged(30.0) == "fail"

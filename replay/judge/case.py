@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from replay import journal
 from replay.continuity import Comparison, Finding, Severity
-from replay.faults import KINDS, Scope
+from replay.faults import DOWN, KINDS, Scope
 from replay.faults.moments import BETWEEN
 from replay.outages import losses
 from replay.timeline import Timeline
@@ -26,6 +26,7 @@ NS = 1_000_000_000
 
 #: What a close code says of a session that has ended.
 _OVER = (Close.DONE, Close.ENDED)
+_UNREAD = ("zero_window", "hold", "throttle", "delay")
 
 State = Literal["pass", "fail", "unknown", "not applicable"]
 
@@ -191,6 +192,14 @@ class Case:
             return False
         opened = [e.t for e in self.timeline.all(journal.Connected) if e.connection == connection]
         return fired.until is None or any(t < fired.until for t in opened)
+
+    def unread(self, connection: int) -> list[journal.FaultFired]:
+        """Faults for which a proxy reads later what a client sends, and sees later that it left."""
+        return [
+            each
+            for each in self.fired
+            if each.fault in _UNREAD and each.direction != DOWN and self.befalls(each, connection)
+        ]
 
     def finding(
         self,

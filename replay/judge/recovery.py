@@ -7,7 +7,7 @@ from itertools import pairwise
 from replay import journal
 from replay.continuity import Finding
 from replay.errors import FaultSyntaxError
-from replay.faults import parse_fault
+from replay.faults import UP, parse_fault
 from replay.judge.acks import unacknowledged
 from replay.judge.case import NS, Attempt, Case, Outcome, judged, not_applicable, seconds, unknown
 from replay.wire.closing import Close, on_status
@@ -27,6 +27,8 @@ _EARLY = 50_000_000
 _UNDERSTOOD = 0.3
 #: Faults after which a connection looks alive and is dead, and how they say for how long.
 _DEAD = ("blackhole", "hold", "zero_window", "close_open")
+#: Faults that make what a proxy has seen come later to its client.
+_LATE = ("hold", "throttle", "delay", "coalesce")
 
 
 def r1(case: Case) -> Outcome:
@@ -101,7 +103,7 @@ def r3(case: Case) -> Outcome:
         # With the fault the path lives again: what was held up on it comes, and no harm is done.
         until = case.timeline.last if fault.until is None else fault.until
         lost = [t for t in lost if t <= until]
-        end = min([*lost, until, case.timeline.last])
+        end = min([*lost, until, case.timeline.last, *_last_seen(case, fault)])
         limit = round((case.dead_path + case.limits.slack) * NS)
         if end - since <= limit and not lost:
             continue  # too little was seen to tell
@@ -177,7 +179,29 @@ def _last_sign(case: Case, fired: journal.FaultFired) -> int:
     before = (frames.connection == fired.connection) & (frames.t < fired.t)
     gone = int((frames.offset + frames.size)[before].max(initial=0))
     came = acks.t[(acks.connection == fired.connection) & (acks.upto <= gone)]
-    return int(came.max(initial=0))
+    sign = int(came.max(initial=0))
+    # What a proxy has seen come may still have been held up behind it.
+    late = [
+        case.timeline.last if each.until is None else each.until
+        for each in (case.fired if case.foreign else [])
+        if each.fault in _LATE and each.direction != UP and each.t < fired.t
+        if case.befalls(each, fired.connection) and (each.until is None or each.until > fired.t)
+    ]
+    return max([sign, *late])
+
+
+def _last_seen(case: Case, fired: journal.FaultFired) -> list[int]:
+    """When somebody else's client last sent something on the path of a fault: that it has left is
+    seen later, where what it sent is held up or not even read."""
+    if not case.foreign or fired.fault == "close_open":
+        return []
+    frames = case.timeline.frames
+    came = frames.t[(frames.connection == fired.connection) & (frames.t >= fired.t)]
+    for each in case.unread(fired.connection):
+        if each.until is not None:
+            # What had waited all that time comes at its end, from whoever has left as well.
+            came = came[(came < each.until) | (came > each.until + NS)]
+    return [max([fired.t, *came.tolist()])]
 
 
 def r4(case: Case) -> Outcome:

@@ -95,6 +95,8 @@ def s3(case: Case) -> Outcome:
             both = over.get(earlier.connection, case.timeline.last) - later.t
             if both <= _HANDOVER or case.faults("twin", upto=later.t):
                 continue
+            if case.foreign and case.unread(earlier.connection):
+                continue  # that its client has left, and when it sent what comes, is not seen
             mine = (frames.connection == earlier.connection) & (frames.t > later.t + _HANDOVER)
             text = (
                 f"connections {earlier.connection} and {later.connection} were open at once "
