@@ -16,6 +16,7 @@ from world import counting, play
 from replay import journal as j
 from replay.audio import AudioFormat
 from replay.continuity import compare
+from replay.faults import chaos
 from replay.judge import Case, judge, window_bytes
 from replay.judge.meant import meant
 from replay.proxy.server import FaultsOnly
@@ -132,3 +133,18 @@ def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(
 
     assert judged(5.0) != "fail"
     assert judged(30.0) == "fail"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_good_client_is_blamed_for_nothing_in_a_cruel_minute(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the proxy's journal alone, whatever is drawn."""
+    monkeypatch.setattr(injected, "FaultsOnly", Everything)
+    plan = chaos("cruel", seed, 45.0)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    case = trio.run(partial(proxied, *plan.texts, seconds=45.0), clock=clock)
+    assert len(case.fired) > 3
+    outcomes = judge(case)
+    failed = {name: each.findings for name, each in outcomes.items() if each.state == "fail"}
+    assert failed == {}, plan.texts
