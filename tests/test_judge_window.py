@@ -41,8 +41,18 @@ class Everything(FaultsOnly):
         self.came += data
 
 
-async def proxied(*faults: str, ack_timeout: float = 5.0, seconds: float = SECONDS) -> Case:
-    """A session under these faults, as a proxy has seen it."""
+@pytest.fixture(autouse=True)
+def _everything_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(injected, "FaultsOnly", Everything)
+
+
+def proxied(*faults: str, **options: float) -> Case:
+    """A session under these faults, as a proxy has seen it. `options`: as `_proxied` has them."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    return trio.run(partial(_proxied, *faults, **options), clock=clock)
+
+
+async def _proxied(*faults: str, ack_timeout: float = 5.0, seconds: float = SECONDS) -> Case:
     Everything.seen, Everything.came = [], bytearray()
     fmt = AudioFormat()
     async with open_injected(*faults) as world:
@@ -73,12 +83,9 @@ async def proxied(*faults: str, ack_timeout: float = 5.0, seconds: float = SECON
         (["loseacks(5) @ ack#10", "reset @ 4050ms"], 0),
     ],
 )
-def test_the_window_is_what_a_client_had_to_say_again(
-    faults: list[str], repeats: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_window_is_what_a_client_had_to_say_again(faults: list[str], repeats: int) -> None:
     """Every frame whose acknowledgement a fault kept from the client, and none besides."""
-    monkeypatch.setattr(injected, "FaultsOnly", Everything)
-    case = trio.run(proxied, *faults, clock=trio.testing.MockClock(autojump_threshold=0))
+    case = proxied(*faults)
     assert case.comparison is not None
     assert (case.comparison.repeated_bytes, window_bytes(case)) == (repeats, repeats)
     assert judge(case)["A2"].state == "pass"
@@ -96,11 +103,10 @@ def test_the_window_is_what_a_client_had_to_say_again(
     ],
 )
 def test_what_a_client_cannot_have_heard_is_held_against_nobody(
-    faults: list[str], monkeypatch: pytest.MonkeyPatch
+    faults: list[str],
 ) -> None:
     """By what the proxy alone has seen: an end, or acknowledgements that passed it."""
-    monkeypatch.setattr(injected, "FaultsOnly", Everything)
-    case = trio.run(proxied, *faults, clock=trio.testing.MockClock(autojump_threshold=0))
+    case = proxied(*faults)
     fired = case.timeline.all(j.FaultFired)
     assert len(fired) == sum(1 + text.count(" then ") for text in faults)
     outcomes = judge(case)
@@ -118,16 +124,12 @@ def test_what_a_client_cannot_have_heard_is_held_against_nobody(
     ],
 )
 def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(
-    faults: list[str], monkeypatch: pytest.MonkeyPatch
+    faults: list[str],
 ) -> None:
     """It left after five seconds; the proxy saw it later. One that stays and goes on is found."""
-    monkeypatch.setattr(injected, "FaultsOnly", Everything)
 
     def judged(ack_timeout: float) -> str:
-        clock = trio.testing.MockClock(autojump_threshold=0)
-        played = partial(proxied, *faults, ack_timeout=ack_timeout, seconds=18.0)
-        case = trio.run(played, clock=clock)
-        outcomes = judge(case)
+        outcomes = judge(proxied(*faults, ack_timeout=ack_timeout, seconds=18.0))
         assert outcomes["S3"].state != "fail"
         return outcomes["R3"].state
 
@@ -136,14 +138,10 @@ def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_good_client_is_blamed_for_nothing_in_a_cruel_minute(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_good_client_is_blamed_for_nothing_in_a_cruel_minute(seed: int) -> None:
     """By the proxy's journal alone, whatever is drawn."""
-    monkeypatch.setattr(injected, "FaultsOnly", Everything)
     plan = chaos("cruel", seed, 45.0)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    case = trio.run(partial(proxied, *plan.texts, seconds=45.0), clock=clock)
+    case = proxied(*plan.texts, seconds=45.0)
     assert len(case.fired) > 3
     outcomes = judge(case)
     failed = {name: each.findings for name, each in outcomes.items() if each.state == "fail"}

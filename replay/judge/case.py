@@ -26,6 +26,7 @@ NS = 1_000_000_000
 
 #: What a close code says of a session that has ended.
 _OVER = (Close.DONE, Close.ENDED)
+#: Faults that fill a proxy's hands, or have it not read at all.
 _UNREAD = ("zero_window", "hold", "throttle", "delay")
 
 State = Literal["pass", "fail", "unknown", "not applicable"]
@@ -192,6 +193,10 @@ class Case:
             return False
         opened = [e.t for e in self.timeline.all(journal.Connected) if e.connection == connection]
         return fired.until is None or any(t < fired.until for t in opened)
+
+    def until(self, fired: journal.FaultFired) -> int:
+        """When it was over: with the journal, if it had no end of its own."""
+        return self.timeline.last if fired.until is None else fired.until
 
     def unread(self, connection: int) -> list[journal.FaultFired]:
         """Faults for which a proxy reads later what a client sends, and sees later that it left."""

@@ -74,13 +74,20 @@ class Doings:
         for i in self._after(fired).tolist():
             before = np.flatnonzero(acks.connection[:i] == fired.connection)
             # Of one acknowledgement may come an older one first, and then its copy.
-            told = before if older else np.setdiff1d(before, list(self._copies))[-1:]
+            told = before if older else self._latest(before)
             if ((acks.start[told] == acks.start[i]) & (acks.end[told] == acks.end[i])).any():
                 self._mine.add(i)
                 self._copies.add(i)
                 if older:
                     self._onward(i)
                 return
+
+    def _latest(self, before: Ints) -> Ints:
+        """The last of these that is no copy, if there is one."""
+        end = len(before)
+        while end and int(before[end - 1]) in self._copies:
+            end -= 1
+        return before[max(end - 1, 0) : end]
 
     def _onward(self, copy: int) -> None:
         """What follows the copy of an older one goes on where things really stood."""

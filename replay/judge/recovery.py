@@ -101,9 +101,9 @@ def r3(case: Case) -> Outcome:
         if since is None or len(lost) < len(over):
             continue  # the client had given it up already, and nobody had been told
         # With the fault the path lives again: what was held up on it comes, and no harm is done.
-        until = case.timeline.last if fault.until is None else fault.until
+        until = case.until(fault)
         lost = [t for t in lost if t <= until]
-        end = min([*lost, until, case.timeline.last, *_last_seen(case, fault)])
+        end = min([*lost, until, _last_seen(case, fault)])
         limit = round((case.dead_path + case.limits.slack) * NS)
         if end - since <= limit and not lost:
             continue  # too little was seen to tell
@@ -182,26 +182,26 @@ def _last_sign(case: Case, fired: journal.FaultFired) -> int:
     sign = int(came.max(initial=0))
     # What a proxy has seen come may still have been held up behind it.
     late = [
-        case.timeline.last if each.until is None else each.until
+        case.until(each)
         for each in (case.fired if case.foreign else [])
-        if each.fault in _LATE and each.direction != UP and each.t < fired.t
-        if case.befalls(each, fired.connection) and (each.until is None or each.until > fired.t)
+        if each.fault in _LATE and each.direction != UP
+        if each.t < fired.t < case.until(each) and case.befalls(each, fired.connection)
     ]
     return max([sign, *late])
 
 
-def _last_seen(case: Case, fired: journal.FaultFired) -> list[int]:
-    """When somebody else's client last sent something on the path of a fault: that it has left is
-    seen later, where what it sent is held up or not even read."""
+def _last_seen(case: Case, fired: journal.FaultFired) -> int:
+    """When a client may last have been there, on the path of a fault. Somebody else's was when it
+    last sent something: that it has left is seen later, where that is held up or not even read."""
     if not case.foreign or fired.fault == "close_open":
-        return []
+        return case.timeline.last
     frames = case.timeline.frames
     came = frames.t[(frames.connection == fired.connection) & (frames.t >= fired.t)]
     for each in case.unread(fired.connection):
         if each.until is not None:
             # What had waited all that time comes at its end, from whoever has left as well.
             came = came[(came < each.until) | (came > each.until + NS)]
-    return [max([fired.t, *came.tolist()])]
+    return int(came.max(initial=fired.t))
 
 
 def r4(case: Case) -> Outcome:

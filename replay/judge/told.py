@@ -284,7 +284,7 @@ def _late(case: Case, since: int, until: int) -> int:
     was over just before: what waited comes at once then."""
     late = 0
     for fired in case.fired:
-        over = fired.until if fired.until is not None else case.timeline.last
+        over = case.until(fired)
         if fired.direction == "up" or fired.t > until or over < since - _CATCHES_UP:
             continue
         match fired.fault:

@@ -117,7 +117,7 @@ def _unharmed(case: Case, fault: Fault, fired: journal.FaultFired) -> str:
         if _must_return(fault) and not _came_back(case, fired):
             return "fired, and the client did not have to come back"
     if fault.spec.scope is Scope.LISTENER and "post" not in fault.params:
-        until = fired.until if fired.until is not None else case.timeline.last
+        until = case.until(fired)
         tried = [e.t for e in case.attempts]
         # To a listener the opening of the session is one more to keep out.
         tried += [e.t for e in case.timeline.all(journal.Init) if not e.status]
