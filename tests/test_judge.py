@@ -358,6 +358,36 @@ def test_a_close_that_a_client_cannot_have_heard_asks_nothing_of_it(harm: str) -
     assert outcome(built, "S2").state == "pass"
 
 
+@pytest.mark.parametrize(
+    ("text", "until", "state"),
+    [
+        ("hold(up, 3s)", 3500, "pass"),
+        ("zero_window(3s)", 3500, "pass"),
+        ("hold(down, 3s)", 3500, "fail"),
+        # Over for long when the second one opened, at 9.9 s.
+        ("hold(up, 1s)", 1500, "fail"),
+        ("delay(up, 9s, 0ms, 1s)", 1500, "pass"),
+    ],
+)
+def test_a_proxy_that_reads_late_cannot_say_that_two_were_open_at_once(
+    text: str, until: float, state: str
+) -> None:
+    """What the first one brings after the second was sent before, by a client that had left."""
+    built = cut()
+    for entry in built.entries:
+        if entry.t > ns(1905 - 1):
+            entry.t += ns(8000) - ns(0)
+    drop(j.Lost)(built)
+    built.entries.append(j.Frame(t=ns(11_500), done=ns(11_500), connection=1, offset=0, size=2))
+    built.entries[0].vantage = "proxy"
+    assert outcome(built, "S3").state == "fail"
+    way = "down" if "down" in text else "up" if "up" in text else ""
+    shift = 8000 if until > 2000 else 0
+    fired = fault(text, 500 + shift, direction=way, until=ns(until + shift))
+    built.entries.append(fired)
+    assert outcome(built, "S3").state == state
+
+
 def test_a_final_result_that_never_came() -> None:
     """Broken when the session was ended over the connection and the result had to be fetched."""
     assert outcome(clean(), "T2").state == "pass"

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from replay import journal
 from replay.continuity import Comparison, Finding, Severity
-from replay.faults import DOWN, KINDS, Scope
+from replay.errors import FaultSyntaxError
+from replay.faults import DOWN, KINDS, Scope, parse_fault
 from replay.faults.moments import BETWEEN
 from replay.outages import losses
 from replay.timeline import Timeline
@@ -26,6 +27,8 @@ NS = 1_000_000_000
 
 #: What a close code says of a session that has ended.
 _OVER = (Close.DONE, Close.ENDED)
+#: So many ns after one of our faults, what it made late may still be coming.
+CATCHES_UP = 2 * NS
 #: Faults that fill a proxy's hands, or have it not read at all.
 _UNREAD = ("zero_window", "hold", "throttle", "delay")
 
@@ -206,6 +209,13 @@ class Case:
             if each.fault in _UNREAD and each.direction != DOWN and self.befalls(each, connection)
         ]
 
+    def unseen(self, connection: int, t: int) -> bool:
+        """May a client have left a connection by `t` without its proxy having seen it by then?"""
+        return any(
+            each.t <= t <= self.until(each) + delay(each) + CATCHES_UP
+            for each in self.unread(connection)
+        )
+
     def finding(
         self,
         invariant: str,
@@ -263,6 +273,17 @@ def _attempts(timeline: Timeline) -> list[Attempt]:
         else:
             found.append(Attempt(t, connection, None))
     return found
+
+
+def delay(fired: journal.FaultFired) -> int:
+    """How late, in ns, a delay makes what passes, at most; 0 for any other fault."""
+    try:
+        fault = parse_fault(fired.text)
+    except FaultSyntaxError:
+        return 0
+    if fault.kind != "delay":
+        return 0
+    return round((fault.seconds("mean") + fault.seconds("jitter")) * NS)
 
 
 def took_ack(fired: journal.FaultFired) -> bool:

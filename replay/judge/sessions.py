@@ -95,7 +95,7 @@ def s3(case: Case) -> Outcome:
             both = over.get(earlier.connection, case.timeline.last) - later.t
             if both <= _HANDOVER or case.faults("twin", upto=later.t):
                 continue
-            if case.foreign and case.unread(earlier.connection):
+            if case.foreign and case.unseen(earlier.connection, later.t):
                 continue  # that its client has left, and when it sent what comes, is not seen
             mine = (frames.connection == earlier.connection) & (frames.t > later.t + _HANDOVER)
             text = (

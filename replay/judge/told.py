@@ -15,10 +15,8 @@ import numpy as np
 
 from replay import journal
 from replay.align import fold, matched
-from replay.errors import FaultSyntaxError
-from replay.faults import parse_fault
 from replay.faults.kinds import JOIN_SECONDS
-from replay.judge.case import NS, Case
+from replay.judge.case import CATCHES_UP, NS, Case, delay
 from replay.statistics import Floats
 from replay.timeline import Timeline
 from replay.wire.config import SessionConfig
@@ -33,9 +31,6 @@ _LOST_BELOW = 0.5
 _AT_ONCE = NS // 4
 #: Nobody can time a final better than this, in seconds.
 _MARGIN = 0.5
-
-#: So many ns after one of our faults, what it made late may still be coming.
-_CATCHES_UP = 2 * NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,24 +280,16 @@ def _late(case: Case, since: int, until: int) -> int:
     late = 0
     for fired in case.fired:
         over = case.until(fired)
-        if fired.direction == "up" or fired.t > until or over < since - _CATCHES_UP:
+        if fired.direction == "up" or fired.t > until or over < since - CATCHES_UP:
             continue
         match fired.fault:
             case "delay":
-                late = max(late, _delay(fired))
+                late = max(late, delay(fired))
             case "throttle" | "hold":
                 late = max(late, since - fired.t)
             case "coalesce":
                 late = max(late, round(JOIN_SECONDS * NS))
     return late
-
-
-def _delay(fired: journal.FaultFired) -> int:
-    try:
-        fault = parse_fault(fired.text)
-    except FaultSyntaxError:
-        return 0
-    return round((fault.seconds("mean") + fault.seconds("jitter")) * NS)
 
 
 def _last_sign(case: Case, lost: journal.Lost) -> int:
