@@ -102,9 +102,7 @@ def test_the_window_is_what_a_client_had_to_say_again(faults: list[str], repeats
         ["zero_window(6s) @ 2s", "reset @ conn#2"],
     ],
 )
-def test_what_a_client_cannot_have_heard_is_held_against_nobody(
-    faults: list[str],
-) -> None:
+def test_what_a_client_cannot_have_heard_is_held_against_nobody(faults: list[str]) -> None:
     """By what the proxy alone has seen: an end, or acknowledgements that passed it."""
     case = proxied(*faults)
     fired = case.timeline.all(j.FaultFired)
@@ -123,9 +121,7 @@ def test_what_a_client_cannot_have_heard_is_held_against_nobody(
         ["hold(down, 4700ms) @ 2s", "blackhole(both) @ 3300ms"],
     ],
 )
-def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(
-    faults: list[str],
-) -> None:
+def test_a_client_is_not_said_to_have_stayed_where_it_cannot_be_seen(faults: list[str]) -> None:
     """It left after five seconds; the proxy saw it later. One that stays and goes on is found."""
 
     def judged(ack_timeout: float) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from replay import journal
 from replay.continuity import Comparison, Finding, Severity
 from replay.errors import FaultSyntaxError
-from replay.faults import DOWN, KINDS, Scope, parse_fault
+from replay.faults import DOWN, KINDS, Fault, Scope, parse_fault
 from replay.faults.moments import BETWEEN
 from replay.outages import losses
 from replay.timeline import Timeline
@@ -275,13 +275,18 @@ def _attempts(timeline: Timeline) -> list[Attempt]:
     return found
 
 
+def parsed(fired: journal.FaultFired) -> Fault | None:
+    """The fault with its values; None where this version cannot read it."""
+    try:
+        return parse_fault(fired.text)
+    except FaultSyntaxError:
+        return None
+
+
 def delay(fired: journal.FaultFired) -> int:
     """How late, in ns, a delay makes what passes, at most; 0 for any other fault."""
-    try:
-        fault = parse_fault(fired.text)
-    except FaultSyntaxError:
-        return 0
-    if fault.kind != "delay":
+    fault = parsed(fired)
+    if fault is None or fault.kind != "delay":
         return 0
     return round((fault.seconds("mean") + fault.seconds("jitter")) * NS)
 

@@ -12,10 +12,8 @@ import numpy as np
 
 from replay import journal
 from replay.continuity import Finding
-from replay.errors import FaultSyntaxError
-from replay.faults import parse_fault
 from replay.judge.acks import unacknowledged
-from replay.judge.case import Case, took_ack
+from replay.judge.case import Case, parsed, took_ack
 from replay.timeline import Ints
 
 _NS_PER_MS = 1e6
@@ -169,10 +167,8 @@ def _lost_by(fired: journal.FaultFired) -> int:
         return 1
     if fired.fault != "loseacks":
         return 0
-    try:
-        return parse_fault(fired.text).number()
-    except FaultSyntaxError:
-        return 0
+    fault = parsed(fired)
+    return 0 if fault is None else fault.number()
 
 
 def _ms(fired: journal.FaultFired, name: str) -> float:

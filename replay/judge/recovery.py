@@ -6,10 +6,19 @@ from itertools import pairwise
 
 from replay import journal
 from replay.continuity import Finding
-from replay.errors import FaultSyntaxError
-from replay.faults import UP, parse_fault
+from replay.faults import UP
 from replay.judge.acks import unacknowledged
-from replay.judge.case import NS, Attempt, Case, Outcome, judged, not_applicable, seconds, unknown
+from replay.judge.case import (
+    NS,
+    Attempt,
+    Case,
+    Outcome,
+    judged,
+    not_applicable,
+    parsed,
+    seconds,
+    unknown,
+)
 from replay.wire.closing import Close, on_status
 from replay.wire.http import LIVE_PATH
 from replay.wire.messages import Transcript
@@ -156,11 +165,8 @@ def _makes_dead(case: Case, fired: journal.FaultFired) -> bool:
         return False
     if fired.fault == "close_open":
         return True
-    try:
-        lasts = parse_fault(fired.text).seconds()
-    except FaultSyntaxError:
-        return False
-    return lasts > case.dead_path + case.limits.slack
+    fault = parsed(fired)
+    return fault is not None and fault.seconds() > case.dead_path + case.limits.slack
 
 
 def _expecting(case: Case, fired: journal.FaultFired) -> int | None:
@@ -295,11 +301,8 @@ def _refused_openings(case: Case) -> list[tuple[int, int, float]]:
 def _asked_to_wait(fired: journal.FaultFired) -> float | None:
     if fired.fault != "reject":
         return None
-    try:
-        fault = parse_fault(fired.text)
-    except FaultSyntaxError:
-        return None
-    if fault.word("on") != "post" or fault.get("retry_after") is None:
+    fault = parsed(fired)
+    if fault is None or fault.word("on") != "post" or fault.get("retry_after") is None:
         return None
     return fault.seconds("retry_after")
 

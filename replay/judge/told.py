@@ -15,6 +15,7 @@ import numpy as np
 
 from replay import journal
 from replay.align import fold, matched
+from replay.faults import UP
 from replay.faults.kinds import JOIN_SECONDS
 from replay.judge.case import CATCHES_UP, NS, Case, delay
 from replay.statistics import Floats
@@ -280,7 +281,7 @@ def _late(case: Case, since: int, until: int) -> int:
     late = 0
     for fired in case.fired:
         over = case.until(fired)
-        if fired.direction == "up" or fired.t > until or over < since - CATCHES_UP:
+        if fired.direction == UP or fired.t > until or over < since - CATCHES_UP:
             continue
         match fired.fault:
             case "delay":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from replay import journal
 from replay.continuity import Finding
 from replay.errors import FaultSyntaxError
-from replay.faults import Fault, Rule, Scope, parse, parse_fault, tally
+from replay.faults import Fault, Rule, Scope, parse, tally
 from replay.faults.moments import FRAME, Elapsed, Seen, SentAudio, SentBytes, Wait, wait_text
-from replay.judge.case import NS, Case, Outcome, judged, not_applicable
+from replay.judge.case import NS, Case, Outcome, judged, not_applicable, parsed
 from replay.wire.closing import ABNORMAL, Close, on_close
 
 #: Faults that end a connection by themselves.
@@ -95,11 +95,8 @@ def _off(case: Case, wait: Wait, fired: journal.FaultFired) -> str:
 def _not_felt(case: Case) -> list[Finding]:
     found = []
     for fired in case.fired:
-        try:
-            fault = parse_fault(fired.text)
-        except FaultSyntaxError:
-            continue
-        text = _unharmed(case, fault, fired)
+        fault = parsed(fired)
+        text = "" if fault is None else _unharmed(case, fault, fired)
         if text:
             where = {"rule": fired.rule, "connection": fired.connection}
             found.append(case.finding("V1", "warning", f"{fired.text} {text}", fired.t, **where))
